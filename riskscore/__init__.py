@@ -1,0 +1,26 @@
+"""Prognostic survival models a clinic can check, run and trust.
+
+>>> from riskscore import load_model
+>>> load_model("deb-tace-hcc/os/cox").manifest.outcome.label
+'Overall survival'
+"""
+
+from riskscore.bundle import Manifest
+from riskscore.errors import BundleError, InputError, ModelError, Problem, RiskscoreError, StudyError
+from riskscore.model import RiskModel, load_model
+from riskscore.prediction import Prediction
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "InputError",
+    "Manifest",
+    "ModelError",
+    "Prediction",
+    "Problem",
+    "RiskModel",
+    "RiskscoreError",
+    "StudyError",
+    "load_model",
+]

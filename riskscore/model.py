@@ -1,0 +1,247 @@
+"""A fitted model that answers: `load_model(...).predict(patients)`.
+
+`RiskModel.answer` is the core without pandas (dictionaries in, arrays out) that the command line and
+the server share; `RiskModel.predict` puts DataFrames around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from riskscore import curves
+from riskscore.bundle import Bundle, Manifest, open_bundle
+from riskscore.envelope import Envelope
+from riskscore.errors import BundleError, InputError, Problem, json_safe
+from riskscore.prediction import Answer, Prediction
+from riskscore.records import checked, encode_columns, encode_records
+from riskscore.study import Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RiskModel", "load_model"]
+
+FloatArray = NDArray[np.float64]
+
+ROWS_AT_ONCE = 128
+"""Rows given to the graph at once: a forest holds rows x trees x times numbers while it runs."""
+
+OUTPUTS = ("survival", "survival_lower", "survival_upper", "risk_score")
+
+
+def load_model(model: str | Path) -> RiskModel:
+    """Load a model.
+
+    Parameters
+    ----------
+    model : str or Path
+        Id of a shipped model ("deb-tace-hcc/os/cox"), or the path of a bundle.
+
+    Raises
+    ------
+    BundleError
+        If it is missing, damaged or of another format.
+
+    Examples
+    --------
+    >>> model = load_model("deb-tace-hcc/os/cox")
+    >>> patient = {"tumor_number": "<=3", "vascular_invasion": "no",
+    ...            "extrahepatic_metastasis": "no", "treatment": "deb_tace"}
+    >>> bool(model.predict(patient, times=[12]).survival.loc[0, 12.0] > 0.5)
+    True
+    """
+    return RiskModel(open_bundle(model))
+
+
+class RiskModel:
+    """A model ready to predict. Make one with `load_model`.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        What the model is and what it was fitted on.
+    digest : str
+        The model's identity, "sha256:...".
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.manifest: Manifest = bundle.manifest
+        self.digest: str = bundle.manifest.digest
+        self._session = _session(bundle)
+        self._predictors: tuple[Predictor, ...] = self.manifest.predictors
+        self._grid: FloatArray = np.array(self.manifest.times)
+        self._horizons: FloatArray = np.array(self.manifest.outcome.horizons)
+        self._cuts: FloatArray = np.array(self.manifest.risk_groups["cut_points"], dtype=float)
+        self._envelope = Envelope(self.manifest.envelope, self._predictors)
+
+    def __repr__(self) -> str:
+        return f"RiskModel({self.manifest.id!r}, {self.digest[:19]}...)"
+
+    def predict(
+        self,
+        patients: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        times: Iterable[float] | None = None,
+    ) -> Prediction:
+        """Predict the survival of patients.
+
+        Parameters
+        ----------
+        patients : DataFrame, dict or sequence of dicts
+            One row or dictionary a patient. A dictionary holds the model's predictors and nothing
+            else; a DataFrame may have further columns, which are left alone.
+        times : iterable of float, optional
+            When to predict, in the study's unit, each from 0 to the longest follow-up; the
+            outcome's horizons by default.
+
+        Returns
+        -------
+        Prediction
+            Survival with its interval, median, restricted mean, risk score and group, and notes.
+
+        Raises
+        ------
+        InputError
+            Listing every problem at once: row (1-based), field, rule, value, remedy.
+        """
+        if isinstance(patients, Mapping):
+            return Prediction(self, self.answer([patients], times))
+        if isinstance(patients, Sequence) and not isinstance(patients, str | bytes):
+            return Prediction(self, self.answer(patients, times))
+        from riskscore.tables import columns_of
+
+        if not hasattr(patients, "columns") or not hasattr(patients, "index"):
+            found = type(patients).__name__
+            remedy = "give a DataFrame, a dictionary or a list of dictionaries"
+            raise InputError([Problem(None, "patients", "must be a table", found, remedy)])
+        X, problems = encode_columns(columns_of(patients, self._predictors), self._predictors)
+        if not len(X):
+            remedy = "give one patient or more"
+            problems.append(Problem(None, "patients", "must be at least one", None, remedy))
+        return Prediction(self, self.answer_encoded(checked(X, problems), times), patients.index)
+
+    def answer(
+        self, records: Sequence[Mapping[str, Any]], times: Iterable[float] | None = None
+    ) -> Answer:
+        """Predict from dictionaries into plain arrays, without pandas.
+
+        Parameters, errors: as `predict`. Returns an `Answer`.
+        """
+        return self.answer_encoded(encode_records(records, self._predictors), times)
+
+    def answer_encoded(self, X: FloatArray, times: Iterable[float] | None = None) -> Answer:
+        """Predict from checked input of shape (n_patients, n_predictors), as `records` makes it."""
+        when = self._horizons if times is None else self._checked_times(times)
+        limit = float(self._horizons[-1])
+        parts = [
+            self._reduced(X[start : start + ROWS_AT_ONCE], when, limit)
+            for start in range(0, len(X), ROWS_AT_ONCE)
+        ]
+        survival, lower, upper, median, mean, score = (
+            parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts, strict=True)]
+        )
+        labels = self.manifest.risk_groups["labels"]
+        groups = [labels[i] for i in np.searchsorted(self._cuts, score, side="left")]
+        return Answer(
+            times=when,
+            survival=survival,
+            lower=lower,
+            upper=upper,
+            median=median,
+            rmst=mean,
+            rmst_limit=limit,
+            risk_score=score,
+            risk_group=groups,
+            notes=self._notes(X, when),
+            inputs=X,
+        )
+
+    def curves(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return the whole curves of checked input.
+
+        Returns
+        -------
+        survival, lower, upper : ndarray of shape (n_patients, n_times)
+            On `manifest.times`; the bounds are NaN where the model has no interval.
+        risk_score : ndarray of shape (n_patients,)
+            Higher is worse.
+        """
+        parts = [
+            self._session.run(OUTPUTS, {"x": X[start : start + ROWS_AT_ONCE]})
+            for start in range(0, len(X), ROWS_AT_ONCE)
+        ]
+        survival, lower, upper, score = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return survival, lower, upper, score
+
+    def _reduced(self, X: FloatArray, times: FloatArray, limit: float) -> tuple[FloatArray, ...]:
+        survival, lower, upper, score = self._session.run(OUTPUTS, {"x": X})
+        grid = self._grid
+        return (
+            curves.at(grid, survival, times),
+            curves.at(grid, lower, times),
+            curves.at(grid, upper, times),
+            curves.median(grid, survival),
+            curves.restricted_mean(grid, survival, limit),
+            score,
+        )
+
+    def _checked_times(self, times: Iterable[float]) -> FloatArray:
+        unit, limit = self.manifest.study.time_unit, self.manifest.follow_up_limit
+        problems = []
+        values: list[float] = []
+        items = list(times) if isinstance(times, Iterable) and not isinstance(times, str) else None
+        if not items:
+            remedy = f"give times in {unit}s, such as [6, 12]"
+            raise InputError(
+                [Problem(None, "times", "must be a list of numbers", json_safe(times), remedy)]
+            )
+        for t in items:
+            is_number = isinstance(t, int | float | np.number) and not isinstance(t, bool)
+            if not is_number or not 0 <= t <= limit:
+                rule = f"must be 0 to {limit:g} {unit}s, the longest follow-up in training"
+                remedy = "leave it out: nothing is known beyond the follow-up"
+                problems.append(Problem(None, "times", rule, json_safe(t), remedy))
+            elif float(t) in values:
+                problems.append(Problem(None, "times", "must not repeat", float(t), "drop one"))
+            else:
+                values.append(float(t))
+        if problems:
+            raise InputError(problems)
+        return np.array(values)
+
+    def _notes(self, X: FloatArray, times: FloatArray) -> list[tuple[str, ...]]:
+        notes = self._envelope.notes(X)
+        if self.manifest.grid == "thinned":
+            off = [t for t in times if t > 0 and t not in self.manifest.times]
+            if off:
+                listed = ", ".join(f"{t:g}" for t in off)
+                unit = self.manifest.study.time_unit
+                note = f"survival at {unit} {listed} is the model's at its last grid time before"
+                notes = [(*found, note) for found in notes]
+        return notes
+
+
+def _session(bundle: Bundle) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    # One thread: the same sums in the same order whatever the machine, and no pool to wake up for
+    # one patient. Many rows are spread over processes, not threads.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no public base
+        raise BundleError(f"{bundle.path}: onnxruntime cannot read model.onnx: {error}") from error
+    found = tuple(output.name for output in session.get_outputs())
+    if set(found) != set(OUTPUTS) or [i.name for i in session.get_inputs()] != ["x"]:
+        raise BundleError(
+            f"{bundle.path}: model.onnx must take x and give {', '.join(OUTPUTS)}; "
+            f"it gives {', '.join(found)}: write the bundle again"
+        )
+    return session

@@ -1,0 +1,191 @@
+"""What a model answers: `Answer` in plain arrays, `Prediction` the same as DataFrames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from riskscore.model import RiskModel
+
+__all__ = ["Answer", "Prediction"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Predictions for n patients at k times, in plain arrays.
+
+    Attributes
+    ----------
+    times : ndarray of shape (k,)
+        When, in the study's unit.
+    survival, lower, upper : ndarray of shape (n, k)
+        Probability of being event-free, and its pointwise 95 % interval (NaN where the model has
+        none).
+    median : ndarray of shape (n,)
+        First time at which survival is at or below 0.5; NaN if follow-up ended before.
+    rmst : ndarray of shape (n,)
+        Restricted mean survival time: mean event-free time up to `rmst_limit`.
+    risk_score : ndarray of shape (n,)
+        The model's own ordering of patients; higher is worse.
+    risk_group : list of str
+        The group by the training cohort's cut points.
+    notes : list of tuple of str
+        What a reader of this patient's prediction should know.
+    inputs : ndarray of shape (n, n_predictors)
+        The checked input the predictions are for.
+    """
+
+    times: FloatArray
+    survival: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    median: FloatArray
+    rmst: FloatArray
+    rmst_limit: float
+    risk_score: FloatArray
+    risk_group: list[str]
+    notes: list[tuple[str, ...]]
+    inputs: FloatArray = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.risk_group)
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return one JSON-ready dictionary a patient; what is not a number becomes None."""
+        survival, lower, upper, median, mean, score = (
+            _nullable(a)
+            for a in (
+                self.survival,
+                self.lower,
+                self.upper,
+                self.median,
+                self.rmst,
+                self.risk_score,
+            )
+        )
+        return [
+            {
+                "survival": survival[i],
+                "survival_lower": lower[i],
+                "survival_upper": upper[i],
+                "median": median[i],
+                "rmst": mean[i],
+                "risk_score": score[i],
+                "risk_group": self.risk_group[i],
+                "notes": list(self.notes[i]),
+            }
+            for i in range(len(self))
+        ]
+
+
+class Prediction:
+    """Predictions as DataFrames and Series, on the index of the patients.
+
+    Times are columns, in the study's unit. `answer` holds the same as plain arrays.
+    """
+
+    def __init__(self, model: RiskModel, answer: Answer, index: pd.Index[Any] | None = None) -> None:
+        self.model = model
+        self.answer = answer
+        self._index: pd.Index[Any] = pd.RangeIndex(len(answer)) if index is None else index
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.model.manifest.id!r}, patients={len(self.answer)})"
+
+    @cached_property
+    def survival(self) -> pd.DataFrame:
+        """Probability of being event-free, patients x times."""
+        return self._table(self.answer.survival)
+
+    @cached_property
+    def lower(self) -> pd.DataFrame:
+        """Lower bound of the survival's pointwise 95 % interval; NaN where there is none."""
+        return self._table(self.answer.lower)
+
+    @cached_property
+    def upper(self) -> pd.DataFrame:
+        """Upper bound of the survival's pointwise 95 % interval; NaN where there is none."""
+        return self._table(self.answer.upper)
+
+    @cached_property
+    def risk(self) -> pd.DataFrame:
+        """Probability of the event by each time, 1 - survival."""
+        return self._table(1.0 - self.answer.survival)
+
+    @cached_property
+    def median(self) -> pd.Series[float]:
+        """Median survival time; NaN if the curve ends above 0.5."""
+        return self._series(self.answer.median, "median")
+
+    @cached_property
+    def rmst(self) -> pd.Series[float]:
+        """Restricted mean survival time, up to the outcome's last horizon."""
+        return self._series(self.answer.rmst, "rmst")
+
+    @cached_property
+    def risk_score(self) -> pd.Series[float]:
+        """The model's ordering of patients; higher is worse."""
+        return self._series(self.answer.risk_score, "risk_score")
+
+    @cached_property
+    def risk_group(self) -> pd.Series[str]:
+        """Risk group by the training cohort's cut points."""
+        return self._series(self.answer.risk_group, "risk_group")
+
+    @cached_property
+    def notes(self) -> pd.Series[str]:
+        """What to know about each patient's prediction; an empty text when nothing."""
+        return self._series(["; ".join(found) for found in self.answer.notes], "notes")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return everything in one table, a row a patient.
+
+        Columns are `survival_<time>`, `survival_lower_<time>` and `survival_upper_<time>` for each
+        time, then `median`, `rmst`, `risk_score`, `risk_group`, `notes`.
+        """
+        columns: dict[str, Any] = {}
+        for j, time in enumerate(self.answer.times):
+            columns[f"survival_{time:g}"] = self.answer.survival[:, j]
+            columns[f"survival_lower_{time:g}"] = self.answer.lower[:, j]
+            columns[f"survival_upper_{time:g}"] = self.answer.upper[:, j]
+        for series in (self.median, self.rmst, self.risk_score, self.risk_group, self.notes):
+            columns[str(series.name)] = series.to_numpy()
+        return pd.DataFrame(columns, index=self._index)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the survival curves with their intervals; needs `riskscore[plots]`."""
+        from riskscore._plots import plot_survival
+
+        return plot_survival(self, ax)
+
+    @property
+    def index(self) -> pd.Index[Any]:
+        """The index of the patients."""
+        return self._index
+
+    def _table(self, values: FloatArray) -> pd.DataFrame:
+        return pd.DataFrame(values, index=self._index, columns=self._columns, copy=False)
+
+    @cached_property
+    def _columns(self) -> pd.Index[float]:
+        return pd.Index(self.answer.times, name="time")
+
+    def _series(self, values: Any, name: str) -> pd.Series[Any]:
+        return pd.Series(values, index=self._index, name=name)
+
+
+def _nullable(values: FloatArray) -> list[Any]:
+    if not np.isnan(values).any():
+        listed: list[Any] = values.tolist()
+        return listed
+    return np.where(np.isnan(values), None, values.astype(object)).tolist()  # type: ignore[no-any-return]
