@@ -1,0 +1,207 @@
+"""Public cohorts as their owners publish them, turned into a study's columns by stated rules.
+
+Each adapter leaves rows out by named rules and counts them; nothing is dropped in silence. The
+files themselves are not part of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from riskscore.errors import InputError, Problem
+from riskscore.study import Study
+from riskscore.tables import numeric
+from training.cohort import Flow, Provenance
+
+__all__ = ["ADAPTERS", "DAYS_PER_MONTH", "adapt"]
+
+DAYS_PER_MONTH = 365.25 / 12
+"""A month is a twelfth of a Julian year, 30.4375 days."""
+
+AFP_FLOOR = 0.605
+"""ng/mL: the least positive value in SurvivalPath, where undetectable AFP is recorded as 0."""
+
+Adapted = tuple[pd.DataFrame, Flow, Provenance]
+
+
+class _Sieve:
+    """A table losing rows by named rules."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.flow = Flow(len(frame))
+
+    def drop(self, rule: str, rows: pd.Series[bool]) -> None:
+        """Leave out the rows, counted under the rule even when there are none."""
+        self.flow.excluded.append((rule, int(rows.sum())))
+        self.frame = self.frame[~rows]
+
+    def change(self, rule: str, rows: pd.Series[bool]) -> None:
+        """Count rows that a rule changed and kept."""
+        self.flow.changed.append((rule, int(rows.sum())))
+
+
+def adapt(name: str, frame: pd.DataFrame, study: Study) -> Adapted:
+    """Turn a public table into the study's columns.
+
+    Returns
+    -------
+    frame : DataFrame
+        With the columns of the study, and `patient`.
+    flow : Flow
+        Rows read, left out and changed, by rule.
+    provenance : Provenance
+
+    Raises
+    ------
+    InputError
+        If there is no such adapter, it is for another study, or the table is not the one it knows.
+    """
+    if name not in ADAPTERS:
+        remedy = f"choose one of {', '.join(ADAPTERS)}"
+        raise InputError([Problem(None, "adapter", "must be known", name, remedy)])
+    adapter, columns, study_id = ADAPTERS[name]
+    problems = []
+    if study.id != study_id:
+        remedy = f"use --study {study_id}"
+        problems.append(Problem(None, "study", f"must be {study_id} for {name}", study.id, remedy))
+    problems += [
+        Problem(None, column, "column is missing", None, f"{name} reads the file as published")
+        for column in columns
+        if column not in frame
+    ]
+    if problems:
+        raise InputError(problems, name)
+    return adapter(frame)
+
+
+def _hcc_tace_seg(frame: pd.DataFrame) -> Adapted:
+    """105 patients treated by TACE at one centre; times are in weeks."""
+    sieve = _Sieve(frame)
+    time = _numbers(frame["OS"])
+    sieve.drop("survival time missing or not above 0", ~(time > 0))
+    kept = sieve.frame
+    adapted = pd.DataFrame(
+        {
+            "patient": kept["TCIA_ID"],
+            "tumor_number": kept["tumor_nodul"].map(
+                {"uninodular": "single", "multinodular": "multiple"}
+            ),
+            "vascular_invasion": _yes_no(kept["Vascular invasion"]),
+            "metastasis": _yes_no(kept["Metastasis"]),
+            "largest_diameter": _numbers(kept["Tr_Size"]),
+            "child_class": kept["CPS"].map({"A": "A", "B": "B_or_C", "C": "B_or_C"}),
+            "afp": _numbers(kept["AFP"]),
+            "age": _numbers(kept["age"]),
+            # "NA" is what the source writes in 17 rows: a value like the others, not a gap.
+            "chemotherapy": kept["chemotherapy"].astype(str),
+            "os_months": _numbers(kept["OS"]) * 7 / DAYS_PER_MONTH,
+            "death": _numbers(kept["Death_1_StillAliveorLostToFU_0"]),
+        }
+    )
+    provenance = Provenance(
+        kind="patients",
+        source="HCC-TACE-Seg, The Cancer Imaging Archive (Moawad et al., Scientific Data 2023)",
+        licence="CC BY 4.0",
+        statement="Fitted on 105 patients of one centre: for method review, not for care.",
+        limits=(
+            "The glossary does not state the time origin of survival.",
+            "Tumour diameter is missing in 52 of 105 patients.",
+            "Treatment was conventional or drug-eluting TACE without sorafenib.",
+        ),
+    )
+    return adapted, sieve.flow, provenance
+
+
+def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
+    """2,360 patients with 11,684 visits at one centre; each visit counts survival from itself."""
+    numbers = frame.apply(_numbers)
+    sieve = _Sieve(numbers)
+    if first_visits:
+        sieve.drop("a later visit of the same patient", numbers["day"] > 0)
+    repeated = sieve.frame.duplicated(["patient", "day"], keep="first")
+    sieve.drop("a second visit of the patient on the same day", repeated)
+    sieve.drop("survival time of 0 days", ~(sieve.frame["OStime_day"] > 0))
+    age = sieve.frame["Age"]
+    sieve.drop("age under 18 years", age < 18)
+    sieve.drop("age above 100 years (implausible)", sieve.frame["Age"] > 100)
+    lesions = sieve.frame["Amount.of.Hepatic.Lesions"]
+    sieve.drop("no liver lesion at the visit", lesions == 0)
+    diameter = sieve.frame["Largest.Diameter.of.Hepatic.Lesions"]
+    sieve.drop("a lesion with diameter 0", diameter == 0)
+    kept = sieve.frame
+    undetectable = kept["AFP"] < AFP_FLOOR
+    sieve.change(f"AFP below {AFP_FLOOR} ng/mL raised to it", undetectable)
+    top = kept["AFP"] >= 121_000
+    sieve.change("AFP top-coded at 121,000 ng/mL by the source, kept", top)
+    metastatic = (kept["Distant.Metastasis"] == 1) | (kept["Local.Lymph.Node.Metastasis"] == 1)
+    adapted = pd.DataFrame(
+        {
+            "patient": kept["patient"].astype(int).astype(str),
+            "tumor_number": np.where(
+                kept["Amount.of.Hepatic.Lesions"] == 1, "single", "multiple"
+            ),
+            "vascular_invasion": _yes_no(kept["Vascular.Invasion"]),
+            "metastasis": _yes_no(metastatic.astype(int)),
+            "largest_diameter": kept["Largest.Diameter.of.Hepatic.Lesions"] / 10,
+            "child_class": np.where(kept["Child_pugh_score"] <= 6, "A", "B_or_C"),
+            "afp": kept["AFP"].clip(lower=AFP_FLOOR),
+            "age": kept["Age"],
+            "os_months": kept["OStime_day"] / DAYS_PER_MONTH,
+            "death": kept["Status_of_death"],
+            "first_year": kept["first_year"].astype(int),
+            "embolization": _yes_no(kept["Embolization"]),
+            "resection": _yes_no(kept["Resection"]),
+        }
+    )
+    provenance = Provenance(
+        kind="patients",
+        source="DTSDHCC of the R package SurvivalPath 1.3.2",
+        licence="MIT",
+        statement="Fitted on patients of one centre: for method review, not for care.",
+        limits=(
+            "Missing values were imputed by the source's authors before publication.",
+            "Not every patient was treated by TACE; embolisation is recorded by visit.",
+            "AFP is top-coded at 121,000 ng/mL.",
+        ),
+    )
+    return adapted, sieve.flow, provenance
+
+
+def _survivalpath_first(frame: pd.DataFrame) -> Adapted:
+    return _survivalpath(frame, first_visits=True)
+
+
+def _survivalpath_all(frame: pd.DataFrame) -> Adapted:
+    return _survivalpath(frame, first_visits=False)
+
+
+def _numbers(series: pd.Series) -> pd.Series:
+    return pd.to_numeric(pd.Series(numeric(series), index=series.index), errors="coerce")
+
+
+def _yes_no(series: pd.Series) -> pd.Series:
+    """Map 1 and 0; anything else stays for the check to refuse."""
+    return _numbers(series).map({1: "yes", 0: "no"})
+
+
+_SEG_COLUMNS = (
+    "TCIA_ID", "tumor_nodul", "Vascular invasion", "Metastasis", "Tr_Size", "CPS", "AFP", "age",
+    "chemotherapy", "OS", "Death_1_StillAliveorLostToFU_0",
+)  # fmt: skip
+_VISIT_COLUMNS = (
+    "patient", "first_year", "day", "Age", "Amount.of.Hepatic.Lesions",
+    "Largest.Diameter.of.Hepatic.Lesions", "Vascular.Invasion", "Local.Lymph.Node.Metastasis",
+    "Distant.Metastasis", "Child_pugh_score", "AFP", "Embolization", "Resection", "OStime_day",
+    "Status_of_death",
+)  # fmt: skip
+
+ADAPTERS: dict[str, tuple[Callable[[pd.DataFrame], Adapted], tuple[str, ...], str]] = {
+    "hcc-tace-seg": (_hcc_tace_seg, _SEG_COLUMNS, "hcc-tace"),
+    "survivalpath-first": (_survivalpath_first, _VISIT_COLUMNS, "hcc-tace"),
+    "survivalpath-all": (_survivalpath_all, _VISIT_COLUMNS, "hcc-tace"),
+}
+"""Adapter, columns it needs, and the study it is for, by name."""

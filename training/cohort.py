@@ -1,0 +1,357 @@
+"""A cohort ready to fit: checked against its study, with its provenance and participant flow.
+
+A user's table is refused when anything in it breaks a rule, with every problem listed. Only an
+adapter, which knows a particular public file, may leave rows out; it counts them by reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from riskscore._reader import Reader
+from riskscore.errors import InputError, Problem, json_safe
+from riskscore.records import encode_columns, encode_values, is_missing
+from riskscore.study import Outcome, Predictor, Study
+from riskscore.tables import columns_of, numeric, read_table
+
+__all__ = ["PATIENT", "Cohort", "Flow", "Provenance", "check_cohort", "read_cohort"]
+
+FloatArray = NDArray[np.float64]
+
+PATIENT = "patient"
+"""Column that names the patient. A study without a cluster allows each patient one row."""
+
+PROVENANCE_KINDS = ("patients", "reconstructed", "not stated")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a cohort comes from, and what everyone who uses a model of it must be told.
+
+    Attributes
+    ----------
+    kind : str
+        "patients" (real patient-level data), "reconstructed" or "not stated".
+    source, licence, statement : str
+    limits : tuple of str
+        Known limitations of the data, one sentence each.
+    """
+
+    kind: str = "not stated"
+    source: str = "not stated"
+    licence: str = "not stated"
+    statement: str = (
+        "The source and the licence of the training data were not stated: not for use in care."
+    )
+    limits: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the provenance as the manifest holds it."""
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "licence": self.licence,
+            "statement": self.statement,
+            "limits": list(self.limits),
+        }
+
+
+@dataclass
+class Flow:
+    """How many rows came in, were left out by which rule, and were changed by which rule."""
+
+    read: int
+    excluded: list[tuple[str, int]] = field(default_factory=list)
+    changed: list[tuple[str, int]] = field(default_factory=list)
+
+    def to_dict(self, analysed: int) -> dict[str, Any]:
+        """Return the flow as the manifest holds it."""
+        return {
+            "read": self.read,
+            "excluded": [{"rule": rule, "rows": rows} for rule, rows in self.excluded],
+            "changed": [{"rule": rule, "rows": rows} for rule, rows in self.changed],
+            "analysed": analysed,
+        }
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A checked cohort, for one outcome and one set of predictors.
+
+    Attributes
+    ----------
+    study : Study
+        Reduced to the outcome and the predictors.
+    X : ndarray of shape (n, n_predictors)
+        Model input: level indices and numbers.
+    time : ndarray of shape (n,)
+        Follow-up, in the study's unit.
+    event : ndarray of shape (n,), bool
+    groups : ndarray of shape (n,) or None
+        Number of each row's patient, where the study has a cluster.
+    """
+
+    study: Study
+    X: FloatArray
+    time: FloatArray
+    event: NDArray[np.bool_]
+    groups: NDArray[np.int64] | None
+    flow: dict[str, Any]
+    provenance: Provenance
+    name: str
+    sha256: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome."""
+        return next(iter(self.study.outcomes.values()))
+
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The predictors, in the order of the columns of `X`."""
+        return tuple(self.study.predictors.values())
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients (rows, where each patient has one)."""
+        return len(self.time) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def y(self) -> NDArray[Any]:
+        """Event and time as the structured array scikit-survival takes."""
+        y = np.empty(len(self.time), dtype=[("event", bool), ("time", float)])
+        y["event"], y["time"] = self.event, self.time
+        return y
+
+    def subset(self, rows: NDArray[np.intp]) -> Cohort:
+        """Return the cohort of the given rows (with repeats, for resampling)."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Cohort(
+            self.study, self.X[rows], self.time[rows], self.event[rows], groups,
+            self.flow, self.provenance, self.name, self.sha256,
+        )  # fmt: skip
+
+
+def read_cohort(
+    path: str | Path,
+    study: Study,
+    outcome: str,
+    predictors: Sequence[str] | None = None,
+    adapter: str | None = None,
+) -> Cohort:
+    """Read and check a cohort from a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV, Parquet or Excel. A file of the same name ending in `.source.toml` beside it states the
+        provenance.
+    study : Study
+    outcome : str
+    predictors : sequence of str, optional
+        All of the study's by default.
+    adapter : str, optional
+        Name of an adapter, for a public file whose columns are not the study's.
+
+    Raises
+    ------
+    InputError
+        Listing every problem of the table.
+    StudyError
+        If the outcome or a predictor is not declared.
+    """
+    from training.adapters import adapt
+
+    file = Path(path)
+    frame = read_table(file)
+    if adapter is None:
+        flow, provenance = Flow(len(frame)), read_provenance(file)
+    else:
+        frame, flow, provenance = adapt(adapter, frame, study)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return check_cohort(
+        frame, study, outcome, predictors,
+        flow=flow, provenance=provenance, name=file.name, sha256=digest,
+    )  # fmt: skip
+
+
+def check_cohort(
+    frame: pd.DataFrame,
+    study: Study,
+    outcome: str,
+    predictors: Sequence[str] | None = None,
+    *,
+    flow: Flow | None = None,
+    provenance: Provenance | None = None,
+    name: str = "table",
+    sha256: str = "",
+) -> Cohort:
+    """Check a table against its study and return the cohort.
+
+    Raises
+    ------
+    InputError
+        Listing every problem: row (1-based), field, rule, value, remedy.
+    """
+    reduced = study.reduced(outcome, None if predictors is None else tuple(predictors))
+    chosen = reduced.outcomes[outcome]
+    declared = tuple(reduced.predictors.values())
+    X, problems = encode_columns(columns_of(frame, declared), declared)
+    time, found = _times(frame, chosen, study.time_unit)
+    problems += found
+    event, found = _events(frame, chosen)
+    problems += found
+    groups, found = _groups(frame, study)
+    problems += found
+    problems += _variation(X, declared, problems)
+    if not len(frame):
+        problems.append(Problem(None, "table", "has no rows", None, "export it again"))
+    if problems:
+        raise InputError(sorted(problems, key=lambda p: p.row or 0), name)
+    return Cohort(
+        study=reduced,
+        X=X,
+        time=time,
+        event=event.astype(bool),
+        groups=groups,
+        flow=(flow or Flow(len(frame))).to_dict(len(frame)),
+        provenance=provenance or Provenance(),
+        name=name,
+        sha256=sha256,
+    )
+
+
+def read_provenance(cohort: Path) -> Provenance:
+    """Return what `<cohort>.source.toml` states, or that nothing is stated."""
+    file = cohort.with_suffix(".source.toml")
+    if not file.is_file():
+        return Provenance()
+    try:
+        declared = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problem = Problem(None, "file", f"must be TOML: {error}", None, "mend the line it names")
+        raise InputError([problem], file.name) from error
+    reader = Reader(declared)
+    reader.keys("kind", "source", "licence", "statement", "limits")
+    stated = Provenance(
+        kind=reader.one_of("kind", PROVENANCE_KINDS),
+        source=reader.text("source"),
+        licence=reader.text("licence"),
+        statement=reader.text("statement", optional=True),
+        limits=tuple(declared.get("limits", [])),
+    )
+    if reader.problems:
+        raise InputError(reader.problems, file.name)
+    return stated
+
+
+def _times(
+    frame: pd.DataFrame, outcome: Outcome, unit: str
+) -> tuple[FloatArray, list[Problem]]:
+    number = Predictor(outcome.time, outcome.time, unit=unit, range=(0.0, np.finfo(float).max))
+    if outcome.time not in frame:
+        return np.array([]), [_missing_column(outcome.time, f"follow-up time in {unit}s")]
+    values = numeric(frame[outcome.time])
+    time, problems = encode_values(values, number)
+    problems = [p if not str(p.rule).startswith("must be 0 to") else _not_positive(p) for p in problems]
+    for i in np.flatnonzero(time == 0):
+        problems.append(_not_positive(Problem(int(i) + 1, outcome.time, "", json_safe(values[i]), "")))
+    return time, problems
+
+
+def _events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Problem]]:
+    if outcome.event not in frame:
+        return np.array([]), [_missing_column(outcome.event, "1 for an event, 0 for censored")]
+    series = frame[outcome.event]
+    values = series.astype(int).tolist() if series.dtype == bool else numeric(series)
+    event = np.array([v if v in (0, 1) and not isinstance(v, str) else np.nan for v in values], float)
+    remedy = f"write 1 for {outcome.event.replace('_', ' ')}, 0 for censored"
+    problems = [
+        Problem(
+            int(i) + 1,
+            outcome.event,
+            "must not be missing" if is_missing(values[i]) else "must be 0 or 1",
+            None if is_missing(values[i]) else json_safe(values[i]),
+            remedy,
+        )
+        for i in np.flatnonzero(np.isnan(event))
+    ]
+    if len(event) and not problems and not event.any():
+        rule = "has no event: every row is 0"
+        problems = [Problem(None, outcome.event, rule, None, "check the coding (1 is an event)")]
+    return event, problems
+
+
+def _groups(
+    frame: pd.DataFrame, study: Study
+) -> tuple[NDArray[np.int64] | None, list[Problem]]:
+    """Return each row's patient where the study has a cluster; else refuse repeated patients."""
+    if not study.cluster:
+        if PATIENT not in frame:
+            return None, []
+        counts = Counter(frame[PATIENT].astype(str))
+        problems = [
+            Problem(
+                i,
+                PATIENT,
+                "must not repeat: the study has no cluster",
+                patient,
+                f'keep one row a patient, or declare cluster = "{PATIENT}" in the study',
+            )
+            for i, patient in enumerate(frame[PATIENT].astype(str), 1)
+            if counts[patient] > 1
+        ]
+        return None, problems
+    if study.cluster not in frame:
+        return None, [_missing_column(study.cluster, "the patient each row belongs to")]
+    values = frame[study.cluster].tolist()
+    problems = [
+        Problem(i, study.cluster, "must not be missing", None, "name the patient of each row")
+        for i, value in enumerate(values, 1)
+        if is_missing(value)
+    ]
+    numbers = np.unique(np.array([str(v) for v in values]), return_inverse=True)[1]
+    return numbers.astype(np.int64), problems
+
+
+def _variation(
+    X: FloatArray, predictors: Sequence[Predictor], problems: Sequence[Problem]
+) -> list[Problem]:
+    """Refuse a predictor that takes one value only; a column with problems of its own is spared."""
+    spoilt = {p.field for p in problems}
+    found = []
+    for j, p in enumerate(predictors):
+        if p.name in spoilt or not len(X):
+            continue
+        values = np.unique(X[:, j])
+        if len(values) < 2:
+            rule = "must have two levels present" if p.is_category else "must vary"
+            value = p.levels[int(values[0])] if p.is_category else float(values[0])
+            remedy = "leave it out with --predictors: it cannot tell patients apart"
+            found.append(Problem(None, p.name, rule, f"only {value}", remedy))
+        elif p.is_category and len(values) < len(p.levels):
+            absent = [lv for i, lv in enumerate(p.levels) if i not in values]
+            rule = "must have every declared level present"
+            remedy = "merge the level in the study, or leave the predictor out with --predictors"
+            found.append(Problem(None, p.name, rule, f"nobody with {', '.join(absent)}", remedy))
+    return found
+
+
+def _missing_column(name: str, what: str) -> Problem:
+    return Problem(None, name, "column is missing", None, f"add it, with {what}")
+
+
+def _not_positive(p: Problem) -> Problem:
+    return Problem(
+        p.row, p.field, "must be above 0", p.value, "leave the row out, or correct the date"
+    )
