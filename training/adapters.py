@@ -137,7 +137,6 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
     sieve.change(f"AFP below {AFP_FLOOR} ng/mL raised to it", undetectable)
     top = kept["AFP"] >= 121_000
     sieve.change("AFP top-coded at 121,000 ng/mL by the source, kept", top)
-    metastatic = (kept["Distant.Metastasis"] == 1) | (kept["Local.Lymph.Node.Metastasis"] == 1)
     adapted = pd.DataFrame(
         {
             "patient": kept["patient"].astype(int).astype(str),
@@ -145,7 +144,7 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
                 kept["Amount.of.Hepatic.Lesions"] == 1, "single", "multiple"
             ),
             "vascular_invasion": _yes_no(kept["Vascular.Invasion"]),
-            "metastasis": _yes_no(metastatic.astype(int)),
+            "metastasis": _yes_no(kept["Distant.Metastasis"]),
             "largest_diameter": kept["Largest.Diameter.of.Hepatic.Lesions"] / 10,
             "child_class": np.where(kept["Child_pugh_score"] <= 6, "A", "B_or_C"),
             "afp": kept["AFP"].clip(lower=AFP_FLOOR),
@@ -194,8 +193,8 @@ _SEG_COLUMNS = (
 )  # fmt: skip
 _VISIT_COLUMNS = (
     "patient", "first_year", "day", "Age", "Amount.of.Hepatic.Lesions",
-    "Largest.Diameter.of.Hepatic.Lesions", "Vascular.Invasion", "Local.Lymph.Node.Metastasis",
-    "Distant.Metastasis", "Child_pugh_score", "AFP", "Embolization", "Resection", "OStime_day",
+    "Largest.Diameter.of.Hepatic.Lesions", "Vascular.Invasion", "Distant.Metastasis",
+    "Child_pugh_score", "AFP", "Embolization", "Resection", "OStime_day",
     "Status_of_death",
 )  # fmt: skip
 

@@ -151,9 +151,8 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
     mortality_ : ndarray of shape (n_leaves,), float32
     offsets_ : ndarray of shape (n_estimators,)
         Where each tree's leaves begin.
-    oob_mortality_ : ndarray of shape (n_patients,)
-        Risk score of each training row by the trees that never drew it (nor, where `groups` were
-        given, any row of its patient); NaN where every tree did.
+    out_of_bag_ : ndarray of shape (n_estimators, n_patients), bool
+        Whether a tree never drew the row (nor, where `groups` were given, any row of its patient).
     """
 
     def __init__(
@@ -204,29 +203,51 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
             np.searchsorted(event_times, self.times_, side="right") - 1,
         )
 
-        def one(tree: Any, count: IntArray) -> tuple[LeafCurves, IntArray]:
+        def one(tree: Any, count: IntArray) -> LeafCurves:
             leaf = leaf_numbers(tree)[tree.apply(X32)]
-            curves = leaf_curves(leaf[order], n_leaves(tree), count[order], *shared)
-            return curves, leaf
+            return leaf_curves(leaf[order], n_leaves(tree), count[order], *shared)
 
-        mortality = np.zeros(len(X32))
-        n_out = np.zeros(len(X32))
-        curves: list[LeafCurves] = []
-        work = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
+        curves: list[LeafCurves] = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(one)(tree, count) for tree, count in zip(self.trees_, counts, strict=True)
         )
-        for (found, leaf), count in zip(work, counts, strict=True):
-            curves.append(found)
-            out = count == 0
-            mortality[out] += found.mortality[leaf[out]]
-            n_out += out
+        self.out_of_bag_ = np.array([count == 0 for count in counts])
         self.survival_ = np.concatenate([c.survival for c in curves])
         self.mortality_ = np.concatenate([c.mortality for c in curves])
         sizes = [len(c.mortality) for c in curves]
         self.offsets_ = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
-        with np.errstate(invalid="ignore"):
-            self.oob_mortality_ = mortality / n_out
         return self
+
+    def predict_out_of_bag(
+        self, X: FloatArray, permuted: list[int] | None = None, seed: int = 0
+    ) -> FloatArray:
+        """Return each training row's risk score by the trees that never drew it.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_patients, n_features)
+            The training rows, in the order of the fit.
+        permuted : list of int, optional
+            Columns to shuffle together, anew for each tree: what the forest scores without them.
+        seed : int
+            Of the shuffling.
+
+        Returns
+        -------
+        ndarray of shape (n_patients,)
+            NaN where every tree drew the row.
+        """
+        X32 = np.array(X, dtype=np.float32)
+        random = np.random.default_rng(seed)
+        total, n_out = np.zeros(len(X32)), np.zeros(len(X32))
+        for tree, offset, out in zip(self.trees_, self.offsets_, self.out_of_bag_, strict=True):
+            rows = X32[out]
+            if permuted is not None:
+                shuffled = random.permutation(len(rows))
+                rows[:, permuted] = rows[shuffled][:, permuted]
+            leaf = leaf_numbers(tree)[tree.apply(rows)] + offset
+            total[out] += self.mortality_[leaf]
+            n_out += out
+        return np.divide(total, n_out, out=np.full(len(X32), np.nan), where=n_out > 0)
 
     def leaves(self, X: FloatArray) -> IntArray:
         """Return the row of `survival_` each tree gives each patient, (n_patients, n_trees)."""
