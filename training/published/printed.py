@@ -1,0 +1,56 @@
+"""A number as it was printed: its digits say how far rounding may have moved it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+__all__ = ["Printed"]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number with the digits it was printed with.
+
+    Examples
+    --------
+    >>> hazard_ratio = Printed("0.560")
+    >>> hazard_ratio.value, hazard_ratio.decimals
+    (0.56, 3)
+    >>> hazard_ratio.agrees(0.5604), hazard_ratio.agrees(0.5606)
+    (True, False)
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(float(self.text)):
+            raise ValueError(f"a printed number must be finite, got {self.text!r}")
+
+    @cached_property
+    def value(self) -> float:
+        """The number."""
+        return float(self.text)
+
+    @property
+    def decimals(self) -> int:
+        """How many digits stand behind the point."""
+        return len(self.text.partition(".")[2])
+
+    @property
+    def half_unit(self) -> float:
+        """Half a unit of the last printed digit: how far rounding can have moved the number."""
+        return 0.5 * 10.0**-self.decimals
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The lowest and the highest number that are printed like this."""
+        return self.value - self.half_unit, self.value + self.half_unit
+
+    def agrees(self, number: float, slack: float = 1e-9) -> bool:
+        """Return whether `number` rounds to the printed digits; `slack` forgives float noise."""
+        return abs(number - self.value) <= self.half_unit + slack
+
+    def __str__(self) -> str:
+        return self.text
