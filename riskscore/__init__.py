@@ -6,7 +6,14 @@
 """
 
 from riskscore.bundle import Manifest
-from riskscore.errors import BundleError, InputError, ModelError, Problem, RiskscoreError, StudyError
+from riskscore.errors import (
+    BundleError,
+    InputError,
+    ModelError,
+    Problem,
+    RiskscoreError,
+    StudyError,
+)
 from riskscore.model import RiskModel, load_model
 from riskscore.prediction import Prediction
 

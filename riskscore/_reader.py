@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 from riskscore.errors import Problem, json_safe
@@ -112,7 +113,11 @@ class Reader:
 
     def number(self, value: object, key: str) -> float:
         """Return a finite number."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             self.refuse(key, "must be a finite number", value, "write it without quotes")
             return 1.0
         return float(value)
@@ -130,7 +135,7 @@ class Reader:
         values = self.numbers(key)
         if min(values) <= 0:
             self.refuse(key, "must be above 0", min(values), "drop it: survival is 1 at time 0")
-        elif any(b <= a for a, b in zip(values, values[1:], strict=False)):
+        elif any(b <= a for a, b in pairwise(values)):
             self.refuse(key, "must ascend without repeats", str(list(values)), "sort them")
         return values
 
@@ -140,7 +145,9 @@ class Reader:
         if len(values) != 2:
             self.refuse(key, "must be two numbers", str(list(values)), "write it like [18, 80]")
         elif values[0] >= values[1]:
-            remedy = f"write [{values[1]:g}, {values[0]:g}]" if values[0] > values[1] else "widen it"
+            remedy = (
+                f"write [{values[1]:g}, {values[0]:g}]" if values[0] > values[1] else "widen it"
+            )
             self.refuse(key, "must go from low to high", str(list(values)), remedy)
         else:
             return values[0], values[1]

@@ -26,13 +26,21 @@ from typing import Any
 from riskscore.errors import BundleError, StudyError
 from riskscore.study import Outcome, Predictor, Study
 
-__all__ = ["FORMAT", "Bundle", "Manifest", "find_bundle", "open_bundle", "shipped_bundles", "write_bundle"]
+__all__ = [
+    "FORMAT",
+    "Bundle",
+    "Manifest",
+    "find_bundle",
+    "open_bundle",
+    "shipped_bundles",
+    "write_bundle",
+]
 
 FORMAT = 1
 """Format of a bundle, in `manifest.json`. Raise it by one when a reader of the old format would
 misread the new one: a key changes its meaning or unit, a required key or file is added, the ONNX
-inputs or outputs change. A new optional key does not raise it. An older format stays readable, and a
-bundle of each stays among the tests."""
+inputs or outputs change. A new optional key does not raise it. An older format stays readable, and
+a bundle of each stays among the tests."""
 
 BUNDLES = Path(__file__).parent / "bundles"
 MODEL = "model.onnx"
@@ -243,7 +251,7 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
 
 
 def json_bytes(content: object) -> bytes:
-    """Return JSON as a bundle holds it: indented, keys in their given order, NaN and infinity as null."""
+    """Return JSON as a bundle holds it: keys in their given order, NaN and infinity as null."""
     text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
 
@@ -266,7 +274,7 @@ def _replace_directory(partial: Path, target: Path) -> None:
 
 def _verified(path: Path, name: str, expected: str) -> bytes:
     if Path(name).name != name:
-        raise BundleError(f"{path}: manifest.json names {name!r}, which is not a plain file name")
+        raise BundleError(f"{path}: manifest.json names {name!r}, not a plain file name")
     try:
         data = (path / name).read_bytes()
     except OSError as error:

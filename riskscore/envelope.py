@@ -64,7 +64,9 @@ class Envelope:
             codes = (X[:, self._categories] @ self._weights).tolist()
             for i, code in enumerate(codes):
                 if code not in self._seen:
-                    notes[i] = ("no such patient in the training data: nobody had these levels together",)
+                    notes[i] = (
+                        "no such patient in the training data: nobody had these levels together",
+                    )
         for j, p, low, high in self._ranges:
             values = X[:, j]
             for i in np.flatnonzero((values < low) | (values > high)).tolist():

@@ -80,7 +80,7 @@ def listing(problems: Sequence[Problem]) -> str:
     return "\n".join(lines)
 
 
-class _Listed(RiskscoreError):
+class _ListedError(RiskscoreError):
     """An error that carries every problem found, not just the first."""
 
     def __init__(self, problems: Iterable[Problem], where: str = "") -> None:
@@ -90,11 +90,11 @@ class _Listed(RiskscoreError):
         super().__init__(f"{head}\n{listing(self.problems)}")
 
 
-class StudyError(_Listed):
+class StudyError(_ListedError):
     """A study file breaks a rule; `problems` lists every one, `field` being the key."""
 
 
-class InputError(_Listed):
+class InputError(_ListedError):
     """Patients or a cohort break a rule; `problems` lists every one."""
 
 

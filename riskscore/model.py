@@ -1,7 +1,7 @@
 """A fitted model that answers: `load_model(...).predict(patients)`.
 
-`RiskModel.answer` is the core without pandas (dictionaries in, arrays out) that the command line and
-the server share; `RiskModel.predict` puts DataFrames around it.
+`RiskModel.answer` is the core without pandas (dictionaries in, arrays out) that the command line
+and the server share; `RiskModel.predict` puts DataFrames around it.
 """
 
 from __future__ import annotations

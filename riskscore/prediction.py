@@ -94,7 +94,9 @@ class Prediction:
     Times are columns, in the study's unit. `answer` holds the same as plain arrays.
     """
 
-    def __init__(self, model: RiskModel, answer: Answer, index: pd.Index[Any] | None = None) -> None:
+    def __init__(
+        self, model: RiskModel, answer: Answer, index: pd.Index[Any] | None = None
+    ) -> None:
         self.model = model
         self.answer = answer
         self._index: pd.Index[Any] = pd.RangeIndex(len(answer)) if index is None else index
@@ -185,7 +187,7 @@ class Prediction:
 
 
 def _nullable(values: FloatArray) -> list[Any]:
-    if not np.isnan(values).any():
-        listed: list[Any] = values.tolist()
-        return listed
-    return np.where(np.isnan(values), None, values.astype(object)).tolist()  # type: ignore[no-any-return]
+    listed = values.astype(object)
+    listed[np.isnan(values)] = None
+    nullable: list[Any] = listed.tolist()
+    return nullable

@@ -22,7 +22,9 @@ __all__ = ["encode_columns", "encode_records", "encode_values", "is_missing"]
 FloatArray = NDArray[np.float64]
 
 
-def encode_records(records: Sequence[Mapping[str, Any]], predictors: Sequence[Predictor]) -> FloatArray:
+def encode_records(
+    records: Sequence[Mapping[str, Any]], predictors: Sequence[Predictor]
+) -> FloatArray:
     """Check patients given as dictionaries and return the model's input.
 
     Parameters
@@ -57,9 +59,7 @@ def encode_records(records: Sequence[Mapping[str, Any]], predictors: Sequence[Pr
         raise InputError(problems)
     if not records:
         problems.append(_no_patients())
-    columns = {
-        name: [record[name] if name in record else ABSENT for record in records] for name in names
-    }
+    columns = {name: [record.get(name, ABSENT) for record in records] for name in names}
     X, found = encode_columns(columns, predictors)
     return checked(X, problems + found)
 
@@ -88,7 +88,7 @@ def encode_columns(
     problems: list[Problem] = []
     for j, predictor in enumerate(predictors):
         if predictor.name not in columns:
-            hint = nearest(predictor.name, [c for c in map(str, columns)])
+            hint = nearest(predictor.name, list(map(str, columns)))
             problems.append(
                 Problem(
                     None,
@@ -105,9 +105,7 @@ def encode_columns(
     return X, problems
 
 
-def encode_values(
-    values: Sequence[Any], predictor: Predictor
-) -> tuple[FloatArray, list[Problem]]:
+def encode_values(values: Sequence[Any], predictor: Predictor) -> tuple[FloatArray, list[Problem]]:
     """Return one predictor's values as numbers (NaN where refused), and the problems found."""
     if predictor.is_category:
         index = predictor.index
@@ -129,8 +127,8 @@ def encode_values(
     encoded[rows] = np.nan
     return encoded, [
         problem
-        for i in rows
-        if (problem := _value_problem(int(i) + 1, values[i], predictor)) is not None
+        for i in rows.tolist()
+        if (problem := _value_problem(i + 1, values[i], predictor)) is not None
     ]
 
 
@@ -177,7 +175,9 @@ def _key_problems(row: int, record: Mapping[str, Any], names: list[str]) -> Iter
     for key in record:
         if key not in names:
             remedy = f"{nearest(str(key), names)}the model takes {', '.join(names)}"
-            yield Problem(row, json_safe(str(key)), "is not a predictor of this model", None, remedy)
+            yield Problem(
+                row, json_safe(str(key)), "is not a predictor of this model", None, remedy
+            )
 
 
 def _value_problem(row: int, value: object, p: Predictor) -> Problem | None:

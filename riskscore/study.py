@@ -141,7 +141,8 @@ class Study:
 
     def outcome(self, name: str) -> Outcome:
         """Return the outcome of that name, or raise `StudyError` naming those declared."""
-        return self._declared("outcome", self.outcomes, name)
+        found: Outcome = self._declared("outcome", self.outcomes, name)
+        return found
 
     @property
     def treatment(self) -> Predictor | None:
@@ -302,8 +303,8 @@ def _read_predictor(name: str, reader: Reader) -> Predictor:
     )
     assert number.range is not None
     if number.form == "log" and number.range[0] <= 0:
-        remedy = "raise the lower end of range above 0, or use form = \"linear\""
-        reader.refuse("form", 'log needs a range above 0', list(number.range), remedy)
+        remedy = 'raise the lower end of range above 0, or use form = "linear"'
+        reader.refuse("form", "log needs a range above 0", list(number.range), remedy)
     if number.role == "treatment":
         remedy = "declare its levels, or drop the role"
         reader.refuse("role", "treatment needs levels to compare", "treatment", remedy)

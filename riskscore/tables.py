@@ -75,8 +75,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
 def columns_of(frame: pd.DataFrame, predictors: Sequence[Predictor]) -> dict[str, list[Any]]:
     """Return the predictors' columns that are there, as lists of plain values ready to check.
 
-    A number that was read as text becomes a number; a level that was read as a whole number (ECOG 1)
-    becomes text. What cannot be read stays as it is, for the check to refuse.
+    A number that was read as text becomes a number; a level that was read as a whole number
+    (ECOG 1) becomes text. What cannot be read stays as it is, for the check to refuse.
     """
     columns: dict[str, list[Any]] = {}
     for p in predictors:

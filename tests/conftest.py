@@ -1,6 +1,6 @@
 """Cohorts and bundles the tests share.
 
-Cohorts here are simulated with a fixed seed: every number in them is known, and none is a patient's.
+Cohorts here are simulated with a fixed seed: every number in them is known, none is a patient's.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def cohort_frame() -> pd.DataFrame:
 
 @pytest.fixture
 def cohort_csv(cohort_frame: pd.DataFrame, tmp_path: Path) -> Path:
-    """The simulated cohort as a CSV file."""
+    """Return the simulated cohort as a CSV file."""
     path = tmp_path / "cohort.csv"
     cohort_frame.to_csv(path, index=False)
     return path
@@ -76,7 +76,7 @@ def _bundle(frame: pd.DataFrame, kind: str, path: Path, predictors: list[str]) -
 
 @pytest.fixture(scope="session")
 def cox_bundle(cohort_frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Cox bundle on the core four."""
+    """Return a Cox bundle on the core four."""
     path = tmp_path_factory.mktemp("cox") / "bundle"
     _bundle(cohort_frame, "cox", path, list(PATIENT))
     return path
@@ -84,7 +84,7 @@ def cox_bundle(cohort_frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def forest_bundle(cohort_frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A forest bundle on the core four and age."""
+    """Return a forest bundle on the core four and age."""
     path = tmp_path_factory.mktemp("forest") / "bundle"
     _bundle(cohort_frame, "forest", path, [*PATIENT, "age"])
     return path
@@ -92,7 +92,7 @@ def forest_bundle(cohort_frame: pd.DataFrame, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def cohorts() -> Path:
-    """Folder of the real cohorts; the test is skipped where they are absent."""
+    """Return the folder of the real cohorts; skip the test where they are absent."""
     if not COHORTS.is_dir():
         pytest.skip(f"the real cohorts are not part of the project and not at {COHORTS.name}/")
     return COHORTS
@@ -100,5 +100,5 @@ def cohorts() -> Path:
 
 @pytest.fixture
 def patient() -> dict[str, str]:
-    """A patient the simulated models know."""
+    """Return a patient the simulated models know."""
     return dict(PATIENT)

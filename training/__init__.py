@@ -1,4 +1,7 @@
-"""From a cohort to a bundle: which model does this cohort support, and how good is it?"""
+"""From a cohort to a bundle.
+
+The room's question: which model does this cohort support, and how good is it?
+"""
 
 from training.cohort import Cohort, Provenance, check_cohort, read_cohort
 from training.fit import Fitted, fit

@@ -140,9 +140,7 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
     adapted = pd.DataFrame(
         {
             "patient": kept["patient"].astype(int).astype(str),
-            "tumor_number": np.where(
-                kept["Amount.of.Hepatic.Lesions"] == 1, "single", "multiple"
-            ),
+            "tumor_number": np.where(kept["Amount.of.Hepatic.Lesions"] == 1, "single", "multiple"),
             "vascular_invasion": _yes_no(kept["Vascular.Invasion"]),
             "metastasis": _yes_no(kept["Distant.Metastasis"]),
             "largest_diameter": kept["Largest.Diameter.of.Hepatic.Lesions"] / 10,

@@ -255,17 +255,19 @@ def read_provenance(cohort: Path) -> Provenance:
     return stated
 
 
-def _times(
-    frame: pd.DataFrame, outcome: Outcome, unit: str
-) -> tuple[FloatArray, list[Problem]]:
+def _times(frame: pd.DataFrame, outcome: Outcome, unit: str) -> tuple[FloatArray, list[Problem]]:
     number = Predictor(outcome.time, outcome.time, unit=unit, range=(0.0, np.finfo(float).max))
     if outcome.time not in frame:
         return np.array([]), [_missing_column(outcome.time, f"follow-up time in {unit}s")]
     values = numeric(frame[outcome.time])
     time, problems = encode_values(values, number)
-    problems = [p if not str(p.rule).startswith("must be 0 to") else _not_positive(p) for p in problems]
+    problems = [
+        p if not str(p.rule).startswith("must be 0 to") else _not_positive(p) for p in problems
+    ]
     for i in np.flatnonzero(time == 0):
-        problems.append(_not_positive(Problem(int(i) + 1, outcome.time, "", json_safe(values[i]), "")))
+        problems.append(
+            _not_positive(Problem(int(i) + 1, outcome.time, "", json_safe(values[i]), ""))
+        )
     return time, problems
 
 
@@ -274,7 +276,9 @@ def _events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Pro
         return np.array([]), [_missing_column(outcome.event, "1 for an event, 0 for censored")]
     series = frame[outcome.event]
     values = series.astype(int).tolist() if series.dtype == bool else numeric(series)
-    event = np.array([v if v in (0, 1) and not isinstance(v, str) else np.nan for v in values], float)
+    event = np.array(
+        [v if v in (0, 1) and not isinstance(v, str) else np.nan for v in values], float
+    )
     remedy = f"write 1 for {outcome.event.replace('_', ' ')}, 0 for censored"
     problems = [
         Problem(
@@ -292,9 +296,7 @@ def _events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Pro
     return event, problems
 
 
-def _groups(
-    frame: pd.DataFrame, study: Study
-) -> tuple[NDArray[np.int64] | None, list[Problem]]:
+def _groups(frame: pd.DataFrame, study: Study) -> tuple[NDArray[np.int64] | None, list[Problem]]:
     """Return each row's patient where the study has a cluster; else refuse repeated patients."""
     if not study.cluster:
         if PATIENT not in frame:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.base import BaseEstimator
 from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.util import check_array_survival
 
 from riskscore.errors import ModelError
 
@@ -40,7 +41,7 @@ class Coefficient:
 class EfronPass:
     """What one pass over the risk sets yields at given coefficients, with Efron's ties.
 
-    Covariates are taken as deviations from their mean, so that the baseline is of that patient.
+    Covariates are deviations from their mean, so that the baseline is of that patient.
 
     Attributes
     ----------
@@ -84,8 +85,8 @@ def efron_pass(
     Notes
     -----
     Efron's approximation treats d tied deaths as d steps; step k sees the risk set less k/d of the
-    dying. All sums run over these steps. Source: Therneau & Grambsch, Modeling Survival Data (2000),
-    section 3.3; Efron, JASA 72 (1977) 557.
+    dying. All sums run over these steps. Source: Efron, JASA 72 (1977) 557; Therneau & Grambsch,
+    Modeling Survival Data (2000), section 3.3.
     """
     risk = np.exp(Z @ coef)
     times, position = np.unique(time[event], return_inverse=True)
@@ -162,9 +163,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.n_iter = n_iter
         self.tol = tol
 
-    def fit(
-        self, X: FloatArray, y: NDArray[Any], groups: NDArray[np.int64] | None = None
-    ) -> Self:
+    def fit(self, X: FloatArray, y: NDArray[Any], groups: NDArray[np.int64] | None = None) -> Self:
         """Fit the coefficients, then the variance and the baseline.
 
         Parameters
@@ -179,7 +178,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         ModelError
             If the terms are collinear, or a coefficient runs away.
         """
-        event, time = (y[name] for name in y.dtype.names)
+        event, time = check_array_survival(X, y)
         time = time.astype(np.float64)
         self.center_ = X.mean(axis=0)
         Z = X - self.center_
@@ -258,5 +257,5 @@ def _at_risk(
     values: FloatArray, last: NDArray[np.intp], known: NDArray[np.bool_], n_times: int
 ) -> FloatArray:
     """Sum `values` over the patients at risk at each event time."""
-    leaving = np.bincount(last[known], values[known], n_times)
+    leaving = np.bincount(last[known], values[known], n_times).astype(np.float64)
     return np.cumsum(leaving[::-1])[::-1]

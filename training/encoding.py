@@ -1,4 +1,7 @@
-"""The study's encoding as a scikit-learn transformer: levels to indicators, numbers to their form."""
+"""The study's encoding as a scikit-learn transformer.
+
+Levels become indicators, numbers take their form.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,8 @@ class StudyEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    A row with an index that is no level becomes NaN as a whole, never the reference by accident; the
-    exported graph does the same.
+    A row with an index that is no level becomes NaN as a whole, never the reference by accident;
+    the exported graph does the same.
     """
 
     def __init__(self, predictors: tuple[Predictor, ...] = (), *, forms: bool = True) -> None:

@@ -25,8 +25,8 @@ FloatArray = NDArray[np.float64]
 MOST_REFITS = 100
 LEAST_REFITS = 20
 ROWS_REFITTED = 100_000
-"""Bootstrap refits for a Cox model's out-of-bag concordance: as many as refit this many rows in all,
-within those bounds. A large cohort needs fewer: its refits hardly differ."""
+"""Bootstrap refits for a Cox model's out-of-bag concordance: as many as refit this many rows in
+all, within those bounds. A large cohort needs fewer: its refits hardly differ."""
 
 
 def concordance(cohort: Cohort, score: FloatArray) -> float:

@@ -39,8 +39,8 @@ FloatArray = NDArray[np.float64]
 LIBRARIES = ("riskscore", "numpy", "scipy", "scikit-learn", "scikit-survival", "onnx", "skl2onnx")
 
 FOREST_ON_RECONSTRUCTION = (
-    "A forest fitted on a reconstructed cohort demonstrates the software only: cohorts that fit the "
-    "published figures equally well give it widely different predictions."
+    "A forest fitted on a reconstructed cohort demonstrates the software only: cohorts that fit "
+    "the published figures equally well give it widely different predictions."
 )
 
 

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sksurv.ensemble import RandomSurvivalForest
 from sksurv.tree import SurvivalTree
+from sksurv.util import check_array_survival
 
 __all__ = ["CompactForest", "LeafCurves", "grid_times", "leaf_curves"]
 
@@ -46,8 +47,8 @@ def grid_times(
 ) -> tuple[FloatArray, bool]:
     """Return the times a forest's curves are kept at, and whether event times were left out.
 
-    All distinct event times if there are at most `max_times`, else that many of their quantiles with
-    the horizons among them.
+    All distinct event times if there are at most `max_times`, else that many of their quantiles
+    with the horizons among them.
     """
     distinct = np.unique(event_times)
     if len(distinct) <= max_times:
@@ -172,9 +173,7 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(
-        self, X: FloatArray, y: NDArray[Any], groups: NDArray[np.int64] | None = None
-    ) -> Self:
+    def fit(self, X: FloatArray, y: NDArray[Any], groups: NDArray[np.int64] | None = None) -> Self:
         """Grow the trees, then estimate the curves of their leaves.
 
         Parameters
@@ -185,7 +184,7 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
             The patient of each row: the bootstrap then draws patients, with all their rows.
         """
         X32 = np.asarray(X, dtype=np.float32)
-        event, time = (y[name] for name in y.dtype.names)
+        event, time = check_array_survival(X, y)
         self.n_features_in_ = X32.shape[1]
         if groups is None:
             self.trees_, counts = self._grow(X32, y)
@@ -247,7 +246,9 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
             leaf = leaf_numbers(tree)[tree.apply(rows)] + offset
             total[out] += self.mortality_[leaf]
             n_out += out
-        return np.divide(total, n_out, out=np.full(len(X32), np.nan), where=n_out > 0)
+        score = np.full(len(X32), np.nan)
+        np.divide(total, n_out, out=score, where=n_out > 0)
+        return score
 
     def leaves(self, X: FloatArray) -> IntArray:
         """Return the row of `survival_` each tree gives each patient, (n_patients, n_trees)."""
@@ -290,7 +291,7 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
         seeds = random.randint(np.iinfo(np.int32).max, size=(self.n_estimators, 2))
 
         def one(draw_seed: int, tree_seed: int) -> tuple[Any, IntArray]:
-            drawn = np.random.RandomState(draw_seed).randint(0, len(patients), len(patients))  # noqa: NPY002
+            drawn = np.random.RandomState(draw_seed).randint(0, len(patients), len(patients))
             count = np.bincount(drawn, minlength=len(patients))[patient]
             tree = SurvivalTree(
                 min_samples_split=2 * self.min_samples_leaf,

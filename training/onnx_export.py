@@ -1,6 +1,6 @@
 """From a fitted pipeline to one self-contained ONNX graph, through skl2onnx.
 
-`register_converters` teaches skl2onnx this project's estimators; nothing is registered by importing.
+`register_converters` teaches skl2onnx this project's estimators; importing registers nothing.
 The graph takes `x` (double [N, p]: level indices and numbers) and gives `survival`,
 `survival_lower`, `survival_upper` (double [N, T]) and `risk_score` (double [N]).
 """
@@ -130,7 +130,7 @@ class _Graph:
 
 
 def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
-    """Indicators by comparison with each level's index; a row with any other index becomes NaN."""
+    """Compare with each level's index; a row with any other index becomes NaN."""
     encoder = operator.raw_operator
     g = _Graph(scope, container)
     x, out = operator.inputs[0].full_name, operator.outputs[0].full_name
@@ -151,9 +151,7 @@ def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
         parts.append(g.add("Gather", hit, g.const(np.array(wanted, np.int64)), axis=1))
         order += indicators
     for form in ("linear", "log"):
-        numbers = [
-            k for k, t in enumerate(encoder.terms_) if t.level is None and t.form == form
-        ]
+        numbers = [k for k, t in enumerate(encoder.terms_) if t.level is None and t.form == form]
         if not numbers:
             continue
         columns = [encoder.terms_[k].column for k in numbers]
@@ -187,9 +185,7 @@ def _convert_cox(scope: Any, operator: Any, container: Any) -> None:
     lp = g.add("MatMul", x, g.const(model.coef_[:, None]))
     g.add("Squeeze", lp, g.const(np.array([1], np.int64)), out=score)
     offset = g.const(np.array([model.center_ @ model.coef_]))
-    hazard = g.add(
-        "Mul", g.add("Exp", g.add("Sub", lp, offset)), g.const(-efron.hazard[None, :])
-    )
+    hazard = g.add("Mul", g.add("Exp", g.add("Sub", lp, offset)), g.const(-efron.hazard[None, :]))
     g.add("Exp", hazard, out=survival)
     z = g.add("Sub", x, g.const(model.center_[None, :]))
     quadratic = g.add(
@@ -217,14 +213,14 @@ def _convert_forest(scope: Any, operator: Any, container: Any) -> None:
     n_times = len(model.times_)
     # scikit-learn compares float32(x) with its threshold, and so does the graph.
     x32 = g.add("Cast", x, to=1)
-    numbers = g.add(
-        "TreeEnsembleRegressor", x32, op_domain="ai.onnx.ml", **_ensemble(model.trees_)
-    )
+    numbers = g.add("TreeEnsembleRegressor", x32, op_domain="ai.onnx.ml", **_ensemble(model.trees_))
     leaf = g.add("Add", g.add("Cast", numbers, to=7), g.const(model.offsets_[None, :]))
     # The risk score travels as a last column beside the curve.
     table = np.concatenate([model.survival_, model.mortality_[:, None]], axis=1)
     rows = g.add("Gather", g.const(table.astype(np.float32)), leaf, axis=0)
-    mean = g.add("Cast", g.add("ReduceMean", rows, g.const(np.array([1], np.int64)), keepdims=0), to=11)
+    mean = g.add(
+        "Cast", g.add("ReduceMean", rows, g.const(np.array([1], np.int64)), keepdims=0), to=11
+    )
     # A tree sends a missing value somewhere; a patient with one gets no answer instead.
     total = g.add("ReduceSum", x, g.const(np.array([1], np.int64)), keepdims=1)
     mean = g.add("Where", g.add("IsNaN", total), g.const(NAN), mean)
@@ -279,5 +275,3 @@ def _float32_below(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     rounded = threshold.astype(np.float32)
     above = rounded.astype(np.float64) > threshold
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-
-

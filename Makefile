@@ -1,0 +1,53 @@
+# Every target sets up what it needs; the second time that costs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+BUILD := build
+ROOMS := riskscore training serving model_cards
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types bench serve oracle bundles clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY) ## make .venv with the locked dependencies
+
+run: $(READY) ## fit, judge, export, write cards, predict: the main job, into build/
+	@$(BIN)/python -m training run --out $(BUILD)
+	@for bundle in $(BUILD)/*/*/*/manifest.json; do $(BIN)/python -m model_cards render "$${bundle%/manifest.json}" || exit; done
+	@echo
+	@echo "Serve them:  make serve    then POST patients to http://127.0.0.1:3000/v1/predict"
+
+test: $(READY) ## run every test, with coverage of riskscore/
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(READY) ## ruff: rules and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+bench: $(READY) ## measure speed and memory, as ratios in one run
+	@$(BIN)/python -m tests.benchmarks
+
+serve: $(READY) ## serve the shipped models on http://127.0.0.1:3000
+	@BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml serve serving.service:RiskScore
+
+oracle: ## make the reference numbers again with R (survival, jsonlite)
+	@for script in tests/oracle/*.R; do Rscript "$$script" || exit; done
+
+bundles: $(READY) ## fit the shipped bundles again
+	@$(BIN)/python -m training run --out riskscore/bundles
+
+clean: ## remove what was built; keeps .venv
+	rm -rf $(BUILD) dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,122 @@
+"""The `riskscore` command: which models there are, what one is, and what it predicts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from riskscore._command import run_command, times
+from riskscore.bundle import Manifest, open_bundle, shipped_bundles
+from riskscore.model import load_model
+from riskscore.tables import read_table, write_table
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 for bad input."""
+    return run_command(_parser(), arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="riskscore", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list the shipped models")
+    models.set_defaults(run=_models)
+
+    show = commands.add_parser("show", help="say what a model is and what it takes")
+    show.add_argument("model", metavar="MODEL", help="id of a shipped model, or path of a bundle")
+    show.set_defaults(run=_show)
+
+    predict = commands.add_parser("predict", help="predict the survival of a table of patients")
+    predict.add_argument(
+        "model", metavar="MODEL", help="id of a shipped model, or path of a bundle"
+    )
+    predict.add_argument("table", metavar="TABLE", help="patients: .csv, .parquet or .xlsx")
+    predict.add_argument(
+        "--times", type=times, metavar="T,T", help="when, in the study's unit (default: horizons)"
+    )
+    predict.add_argument(
+        "-o", "--out", metavar="OUT", help="file to write (default: CSV on standard output)"
+    )
+    predict.set_defaults(run=_predict)
+    return parser
+
+
+def _models(_: argparse.Namespace) -> int:
+    rows = [("MODEL", "OUTCOME", "PATIENTS", "EVENTS", "TRAINED ON")]
+    for model_id in shipped_bundles():
+        manifest = open_bundle(model_id).manifest
+        training = manifest.training
+        rows.append(
+            (
+                model_id,
+                manifest.outcome.label,
+                str(training["patients"]),
+                str(training["events"]),
+                training["cohort"]["kind"],
+            )
+        )
+    print(_aligned(rows))
+    return 0
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    manifest = open_bundle(chosen.model).manifest
+    print(_summary(manifest))
+    return 0
+
+
+def _predict(chosen: argparse.Namespace) -> int:
+    model = load_model(chosen.model)
+    table = read_table(chosen.table)
+    predicted = model.predict(table, chosen.times).to_frame()
+    # The patients' own columns come first, so that a row can be told from its neighbours.
+    clash = [name for name in predicted if name in table]
+    result = table.drop(columns=clash).join(predicted.set_axis(table.index))
+    if chosen.out:
+        write_table(result, chosen.out)
+    else:
+        result.to_csv(sys.stdout, index=False)
+    if model.manifest.statement:
+        print(f"{model.manifest.id}: {model.manifest.statement}", file=sys.stderr)
+    return 0
+
+
+def _summary(manifest: Manifest) -> str:
+    study, outcome, training = manifest.study, manifest.outcome, manifest.training
+    unit = study.time_unit
+    interval = manifest.intervals
+    has = interval["method"] if interval["available"] else f"none: {interval['reason']}"
+    facts = [
+        ("Model", f"{manifest.id} ({manifest.kind})"),
+        ("Digest", manifest.digest),
+        ("Study", study.title),
+        ("Population", study.population),
+        ("Predicts", f"{outcome.label}, from {study.time_origin}"),
+        ("Horizons", ", ".join(f"{h:g}" for h in outcome.horizons) + f" {unit}s"),
+        ("Follow-up", f"up to {manifest.follow_up_limit:g} {unit}s"),
+        ("Interval", has),
+        (
+            "Trained on",
+            f"{training['patients']} patients, {training['rows']} rows, {training['events']} events"
+            f" ({training['cohort']['kind']}: {training['cohort']['source']})",
+        ),
+    ]
+    lines = [f"{name:<12}{text}" for name, text in facts]
+    lines += ["", "Predictors"]
+    for p in manifest.predictors:
+        lines.append(f"  {p.name:<26}{p.label}: {p.allowed()}")
+    if manifest.statement:
+        lines += ["", manifest.statement]
+    return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

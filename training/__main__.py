@@ -1,0 +1,31 @@
+"""The training room's command line: `python -m training COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from riskscore._command import run_command
+from training.commands import add_fit_parser
+from training.describe import add_describe_parser
+from training.reconstruction.command import add_reconstruct_parser
+from training.run import add_run_parser
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Which model does this cohort support, and how good is it?",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_fit_parser, add_reconstruct_parser, add_describe_parser, add_run_parser):
+        add(commands)
+    return run_command(parser, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

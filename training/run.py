@@ -1,0 +1,147 @@
+"""`python -m training run`: the main job, from a cohort to its models, printed for a person.
+
+Without a cohort of one's own it takes the reconstructed one, and makes the models this package
+ships: for overall survival on the four predictors whose effects the source prints, for progression
+on treatment alone, the only effect on progression it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from riskscore._command import names
+from riskscore.bundle import Manifest
+from riskscore.errors import InputError, Problem
+from riskscore.model import RiskModel, load_model
+from riskscore.study import load_study
+from training.adapters import ADAPTERS
+from training.cohort import Cohort, read_cohort
+from training.commands import coefficient_lines, cohort_line, importance_lines
+from training.fit import Fitted, Settings, fit
+from training.progress import working
+
+__all__ = ["CORE_FOUR", "DEFAULT_COHORT", "DEFAULT_STUDY", "SHIPPED", "add_run_parser", "typical"]
+
+DEFAULT_STUDY = "deb-tace-hcc"
+DEFAULT_COHORT = Path(__file__).parent / "published" / "deb-tace-2021.csv"
+CORE_FOUR = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The models to fit for one outcome."""
+
+    outcome: str
+    predictors: tuple[str, ...] | None
+    kinds: tuple[str, ...]
+
+
+SHIPPED = (
+    Job("os", CORE_FOUR, ("cox", "forest")),
+    Job("pfs", ("treatment",), ("cox",)),
+    Job("ttp", ("treatment",), ("cox",)),
+)
+"""What the package ships, all fitted on the reconstructed cohort."""
+
+
+def add_run_parser(commands: Any) -> None:
+    """Add the command `run`."""
+    parser = commands.add_parser("run", help="fit, judge and export the models of a cohort")
+    parser.add_argument("--study", default=DEFAULT_STUDY, help="study file, or id of a shipped one")
+    parser.add_argument("--cohort", help="table of patients (default: the reconstructed cohort)")
+    parser.add_argument("--adapter", choices=ADAPTERS, help="for a public file as published")
+    parser.add_argument("--outcome", default="os", help="of your cohort (default: os)")
+    parser.add_argument("--predictors", type=names, metavar="A,B", help="default: all")
+    parser.add_argument("--out", default="build", help="directory for the bundles")
+    parser.add_argument("--seed", type=int, default=Settings().seed)
+    parser.set_defaults(run=_run)
+
+
+def typical(manifest: Manifest) -> dict[str, str | float]:
+    """Return the patient with each predictor's commonest level or median, from the manifest."""
+    patient: dict[str, str | float] = {}
+    for p in manifest.predictors:
+        seen = manifest.training["predictors"][p.name]
+        patient[p.name] = (
+            max(p.levels, key=lambda lv: seen[lv]) if p.is_category else seen["median"]
+        )
+    return patient
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    study = load_study(chosen.study)
+    if chosen.cohort is None and study.id != DEFAULT_STUDY:
+        remedy = "give --cohort TABLE"
+        rule = f"is needed for a study other than {DEFAULT_STUDY}"
+        raise InputError([Problem(None, "cohort", rule, study.id, remedy)])
+    jobs: Sequence[Job] = SHIPPED
+    if chosen.cohort is not None:
+        jobs = (Job(chosen.outcome, chosen.predictors, ("cox", "forest")),)
+    settings = Settings(seed=chosen.seed)
+    written: list[Path] = []
+    for job in jobs:
+        cohort = read_cohort(
+            chosen.cohort or DEFAULT_COHORT, study, job.outcome, job.predictors, chosen.adapter
+        )
+        print(f"{cohort.outcome.label}\n{cohort_line(cohort)}")
+        for kind in job.kinds:
+            with working(f"fitting {kind} for {job.outcome}"):
+                fitted = fit(cohort, kind, settings)
+                path = Path(chosen.out) / fitted.manifest.id
+                fitted.write(path)
+            written.append(path)
+            print("\n".join(["", *_report(fitted)]))
+        model = load_model(written[-len(job.kinds)])
+        print("\n".join(["", *_example(model, cohort), ""]))
+    print("Bundles")
+    for path in written:
+        print(f"  {path}")
+    statement = load_model(written[0]).manifest.statement
+    if statement:
+        print(f"\n{statement}")
+    return 0
+
+
+def _report(fitted: Fitted) -> list[str]:
+    c = fitted.evaluation["concordance"]
+    if fitted.manifest.kind == "cox":
+        lines = ["  Cox proportional hazards", *coefficient_lines(fitted.inference)]
+    else:
+        trees = fitted.inference["trees"]
+        lines = [f"  Random survival forest, {trees} trees", *importance_lines(fitted.inference)]
+    figures = f"{c['in_sample']:.3f} in-sample, {c['out_of_bag']:.3f} out-of-bag"
+    return [*lines, f"  Concordance: {figures}"]
+
+
+def _example(model: RiskModel, cohort: Cohort) -> list[str]:
+    """Return a typical patient's survival at the horizons, under each treatment there is."""
+    patient = typical(model.manifest)
+    treatment = cohort.study.treatment
+    levels = treatment.levels if treatment else ("",)
+    records = [{**patient, treatment.name: lv} if treatment else patient for lv in levels]
+    answer = model.answer(records)
+    shown = {k: v for k, v in patient.items() if not treatment or k != treatment.name}
+    traits = ", ".join(
+        f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items()
+    )
+    unit = cohort.study.time_unit
+    of = f" ({traits})" if traits else ""
+    lines = [f"  {cohort.outcome.label} of a typical patient{of}, with 95 % interval"]
+    head = "".join(f"{f'{t:g} {unit}s':>20}" for t in answer.times)
+    lines.append(f"  {'':<22}{head}{'median':>10}")
+    for i, level in enumerate(levels):
+        cells = "".join(
+            f"{f'{s:.0%} ({low:.0%} to {high:.0%})':>20}"
+            for s, low, high in zip(
+                answer.survival[i], answer.lower[i], answer.upper[i], strict=True
+            )
+        )
+        median = "not reached" if np.isnan(answer.median[i]) else f"{answer.median[i]:.1f}"
+        lines.append(f"  {level or 'survival':<22}{cells}{median:>10}")
+    return lines
