@@ -1,0 +1,160 @@
+"""A bundle is verified before it is believed, and written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskscore.bundle import FORMAT, find_bundle, open_bundle, write_bundle
+from riskscore.errors import BundleError
+
+
+@pytest.fixture
+def copy(cox_bundle: Path, tmp_path: Path) -> Path:
+    """Return a bundle that a test may damage."""
+    return Path(shutil.copytree(cox_bundle, tmp_path / "bundle"))
+
+
+def edit(bundle: Path, **changes: Any) -> None:
+    """Change keys of the manifest; a value of None removes the key."""
+    file = bundle / "manifest.json"
+    content = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+def test_a_manifest_survives_a_round_trip(copy: Path) -> None:
+    """What is read is what was written, and the digest is the same."""
+    first = open_bundle(copy).manifest
+    again = type(first).from_dict(json.loads(json.dumps(first.to_dict())), "again")
+    assert again == first
+    assert again.digest == first.digest
+
+
+def test_the_digest_ignores_the_timestamp_alone(copy: Path) -> None:
+    """Fitting again on another day gives the same identity; another statement does not."""
+    digest = open_bundle(copy).manifest.digest
+    edit(copy, created="2000-01-01T00:00:00+00:00")
+    assert open_bundle(copy).manifest.digest == digest
+    edit(copy, statement="Another statement.")
+    assert open_bundle(copy).manifest.digest != digest
+
+
+def test_an_attachment_does_not_change_the_model(copy: Path) -> None:
+    """Cards and reviews may be added to a finished bundle."""
+    digest = open_bundle(copy).manifest.digest
+    (copy / "card.md").write_text("# Card")
+    assert open_bundle(copy).manifest.digest == digest
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "inference.json", "evaluation.json"])
+def test_a_changed_file_is_refused(copy: Path, name: str) -> None:
+    """One flipped byte is found, and the file is named."""
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(BundleError, match=f"{name} does not match its hash.*fit the model again"):
+        open_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "inference.json"])
+def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
+    """Half a file does not load, nor does none."""
+    (copy / name).write_bytes((copy / name).read_bytes()[:100])
+    with pytest.raises(BundleError, match=f"{name} does not match its hash"):
+        open_bundle(copy)
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing or unreadable; restore the bundle"):
+        open_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": FORMAT + 1}, "bundle format 2, this version reads 1; upgrade riskscore"),
+        ({"format": 0}, "bundle format 0, .*write the bundle again"),
+        ({"format": None}, "bundle format None"),
+        ({"times": None, "kind": None}, "manifest.json lacks kind, times"),
+        ({"times": ["x"]}, "manifest.json cannot be read: could not convert"),
+        ({"study": {"format": 1}}, r"manifest.json cannot be read: (.|\n)*study is required"),
+        ({"files": {"model.onnx": "0"}}, "no hash of evaluation.json, inference.json"),
+        (
+            {"files": {"../secret": "0", "model.onnx": "", "inference.json": "", "evaluation.json": ""}},
+            "not a plain file name",
+        ),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_cannot_be_read_says_why(
+    copy: Path, changes: dict[str, Any], message: str
+) -> None:
+    """Format, keys and types are checked before anything is used."""
+    edit(copy, **changes)
+    with pytest.raises(BundleError, match=message):
+        open_bundle(copy)
+
+
+def test_a_manifest_that_is_no_json_is_refused(copy: Path) -> None:
+    """Neither broken text nor a list is a manifest."""
+    (copy / "manifest.json").write_text("{")
+    with pytest.raises(BundleError, match="manifest.json is not JSON"):
+        open_bundle(copy)
+    (copy / "manifest.json").write_text("[]")
+    with pytest.raises(BundleError, match="bundle format None"):
+        open_bundle(copy)
+
+
+def test_an_unknown_model_lists_those_shipped(tmp_path: Path) -> None:
+    """An id that is not shipped and a path without a bundle are told apart."""
+    with pytest.raises(BundleError, match="no shipped model is called a/b/c; shipped models: "):
+        find_bundle("a/b/c")
+    with pytest.raises(BundleError, match="no manifest.json in "):
+        find_bundle(tmp_path)
+    with pytest.raises(BundleError, match="no manifest.json in ./nowhere"):
+        find_bundle("./nowhere")
+
+
+def test_a_bundle_replaces_an_older_one_whole(copy: Path) -> None:
+    """Writing again leaves one bundle and nothing partial beside it."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    write_bundle(copy, bundle.manifest, files | {"evaluation.json": b"{}\n"})
+    assert open_bundle(copy).read("evaluation.json") == {}
+    assert [p.name for p in copy.parent.iterdir()] == ["bundle"]
+
+
+def test_a_folder_that_is_no_bundle_is_not_overwritten(copy: Path, tmp_path: Path) -> None:
+    """A wrong --out does not cost anybody their files."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.txt").write_text("years of work")
+    with pytest.raises(BundleError, match="exists and is not a bundle; choose another --out"):
+        write_bundle(other, bundle.manifest, files)
+    assert (other / "chapter.txt").read_text() == "years of work"
+    with pytest.raises(BundleError, match="a bundle needs inference.json"):
+        write_bundle(tmp_path / "new", bundle.manifest, {"model.onnx": b"", "evaluation.json": b""})
+    assert not (tmp_path / "new").exists()
+
+
+def test_nothing_is_written_when_writing_fails(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk leaves the old bundle as it was."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    whole = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name.startswith(".partial-"):
+            raise OSError("disk full")
+        return whole(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_bundle(copy, bundle.manifest, files)
+    assert open_bundle(copy).manifest == bundle.manifest
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]

@@ -1,0 +1,154 @@
+"""The `riskscore` command: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from riskscore import load_model
+from riskscore.cli import main
+
+
+@pytest.fixture
+def table(tmp_path: Path, patient: dict[str, str]) -> Path:
+    """Return two patients in a CSV file, with an identifier."""
+    path = tmp_path / "patients.csv"
+    rows = [{"id": "p1", **patient}, {"id": "p2", **patient, "treatment": "deb_tace_sorafenib"}]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def test_predict_prints_the_patients_with_their_survival(
+    cox_bundle: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CSV on standard output equals Python's answer; the statement goes to standard error."""
+    assert main(["predict", str(cox_bundle), str(table), "--times", "6,12"]) == 0
+    out, err = capsys.readouterr()
+    printed = pd.read_csv(io.StringIO(out), float_precision="round_trip")
+    expected = load_model(cox_bundle).predict(pd.read_csv(table), [6, 12])
+    assert printed["id"].tolist() == ["p1", "p2"]
+    assert printed["survival_12"].tolist() == expected.survival[12.0].tolist()
+    assert "not for care" in err
+
+
+def test_predict_writes_a_file_and_nothing_else(
+    cox_bundle: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With -o standard output stays empty."""
+    out = tmp_path / "out.parquet"
+    assert main(["predict", str(cox_bundle), str(table), "-o", str(out)]) == 0
+    assert capsys.readouterr().out == ""
+    assert "survival_24" in pd.read_parquet(out)
+
+
+def test_predicting_twice_replaces_the_first_answer(
+    cox_bundle: Path, table: Path, tmp_path: Path
+) -> None:
+    """A table that already holds predictions does not get two columns of one name."""
+    out, again = tmp_path / "out.csv", tmp_path / "again.csv"
+    main(["predict", str(cox_bundle), str(table), "-o", str(out)])
+    main(["predict", str(cox_bundle), str(out), "-o", str(again)])
+    assert out.read_text() == again.read_text()
+
+
+@pytest.mark.parametrize(
+    ("cells", "arguments", "message"),
+    [
+        ({"treatment": "TACE"}, [], "row 1: treatment must be one of"),
+        ({"treatment": ""}, [], "row 1: treatment must not be missing"),
+        ({}, ["--times", "900"], "times must be 0 to"),
+    ],
+)
+def test_bad_input_is_status_two_with_every_problem_and_no_traceback(
+    cox_bundle: Path,
+    patient: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    cells: dict[str, str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    """Nothing is written when something is wrong."""
+    table, out = tmp_path / "t.csv", tmp_path / "out.csv"
+    pd.DataFrame([{**patient, **cells}]).to_csv(table, index=False)
+    assert main(["predict", str(cox_bundle), str(table), "-o", str(out), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert not out.exists()
+
+
+def test_times_that_are_no_numbers_are_refused(
+    cox_bundle: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line says what a list of times looks like."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(cox_bundle), str(table), "--times", "soon"])
+    assert stopped.value.code == 2
+    assert "'soon' is not a list such as 6,12,24" in capsys.readouterr().err
+
+
+def test_show_says_what_the_model_is(cox_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Identity, outcome, follow-up, predictors and the statement."""
+    assert main(["show", str(cox_bundle)]) == 0
+    out = capsys.readouterr().out
+    manifest = load_model(cox_bundle).manifest
+    for part in (
+        manifest.digest,
+        "Overall survival, from first DEB-TACE session",
+        "6, 12, 18, 24 months",
+        '"deb_tace", "deb_tace_sorafenib"',
+        "For method review, not for care.",
+    ):
+        assert part in out
+
+
+def test_show_of_a_forest_says_why_there_is_no_interval(
+    forest_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No interval is a fact with a reason."""
+    main(["show", str(forest_bundle)])
+    assert "none: this forest carries no measure of its stability" in capsys.readouterr().out
+
+
+def test_an_unknown_model_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """The error lists what there is."""
+    assert main(["show", "no/such/model"]) == 2
+    assert "riskscore: no shipped model is called no/such/model" in capsys.readouterr().err
+
+
+def test_a_reader_that_stops_listening_is_no_error(cox_bundle: Path, table: Path) -> None:
+    """`riskscore predict ... | head -1` ends in silence."""
+    code = (
+        "import sys\nfrom riskscore.cli import main\n"
+        f"sys.exit(main(['predict', {str(cox_bundle)!r}, {str(table)!r}]))"
+    )
+    big = pd.concat([pd.read_csv(table)] * 5000)
+    big.to_csv(table, index=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+def test_models_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row a model, with outcome, size and the kind of its training data."""
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["MODEL", "OUTCOME", "PATIENTS", "EVENTS", "TRAINED", "ON"]
+    row = next(line for line in lines if line.startswith("deb-tace-hcc/os/cox"))
+    assert "Overall survival" in row
+    assert " 90 " in row
+    assert "reconstructed" in row
