@@ -176,7 +176,7 @@ async def arriving(chunks: list[bytes], taken: list[int]) -> AsyncIterator[bytes
 
 
 def test_a_body_is_read_up_to_the_limit_and_no_further() -> None:
-    """Of an endless body one chunk beyond the limit is taken, whether or not a length is declared."""
+    """Of an endless body that declares no length, one chunk beyond the limit is taken."""
     taken: list[int] = []
     whole = [b"x" * (MAX_BODY // 2)] * 2
     assert len(asyncio.run(read_body(arriving(whole, taken)))) == MAX_BODY

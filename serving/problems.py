@@ -1,0 +1,128 @@
+"""What the endpoint says when it refuses: one shape for every error.
+
+The shape is problem+json (RFC 9457, https://www.rfc-editor.org/rfc/rfc9457) with two members more:
+`problems`, a list of what is wrong and what to do, and `count`, how many there are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from riskscore.errors import SHOWN, Problem
+
+__all__ = [
+    "KINDS",
+    "PROBLEM_JSON",
+    "Refusal",
+    "Reply",
+    "foreign_reply",
+    "json_reply",
+    "problem_reply",
+]
+
+KINDS: Mapping[str, tuple[int, str]] = {
+    "unreadable-body": (400, "The body cannot be read"),
+    "unknown-model": (404, "No such model is served here"),
+    "not-found": (404, "Nothing is served at this address"),
+    "method-not-allowed": (405, "This address does not take that method"),
+    "too-large": (413, "The request is too large"),
+    "unsupported-media-type": (415, "The body is of a type that is not taken"),
+    "invalid-input": (422, "The input breaks a rule"),
+    "internal-error": (500, "The service failed"),
+    "unavailable": (503, "The service cannot answer now"),
+    "timeout": (504, "The service took too long"),
+}
+"""Every kind of error with its status and title. A kind is part of the API: add, never rename."""
+
+TYPE = "urn:problem-type:riskscore:"
+"""What a kind's `type` begins with."""
+
+PROBLEM_JSON = "application/problem+json"
+
+FOREIGN = ("not-found", "method-not-allowed", "internal-error", "unavailable", "timeout")
+"""The kinds of errors that other layers raise."""
+
+REMEDIES = {
+    404: "ask GET /v1/models or POST /v1/predict",
+    405: "use the method the header Allow names",
+    503: "try again in a moment",
+    504: "send fewer patients at a time",
+}
+
+
+class Refusal(Exception):  # noqa: N818  the endpoint's answer, not a fault of the program
+    """A request is refused, for one kind of reason and with every problem found.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `KINDS`.
+    problems : iterable of Problem
+        At least one.
+    """
+
+    def __init__(self, kind: str, problems: Iterable[Problem]) -> None:
+        self.kind = kind
+        self.problems = tuple(problems)
+        # The text leaves out what was sent: an exception's text is what ends up in a log.
+        super().__init__(f"{kind}: {len(self.problems)} problem(s)")
+
+    @classmethod
+    def of(cls, kind: str, field: str, rule: str, value: Any, remedy: str) -> Refusal:
+        """Return a refusal for one problem that is not a row's."""
+        return cls(kind, [Problem(None, field, rule, value, remedy)])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A finished answer, before any web framework: status, body and its media type."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+
+
+def json_reply(content: object) -> Reply:
+    """Return a 200 with `content` as JSON; a number that JSON does not have raises `ValueError`."""
+    return Reply(200, _json(content))
+
+
+def problem_reply(refusal: Refusal) -> Reply:
+    """Return a refusal as problem+json: the first 20 problems spelled out, all counted."""
+    status, title = KINDS[refusal.kind]
+    return _problem_json(TYPE + refusal.kind, title, status, refusal.problems)
+
+
+def foreign_reply(status: int) -> Reply:
+    """Return problem+json for an error that another layer raised, of which the status is known."""
+    phrase = HTTPStatus(status).phrase
+    remedy = REMEDIES.get(status, "see the documentation of the endpoint")
+    problem = Problem(None, "request", f"was refused: {phrase.lower()}", None, remedy)
+    kind = next((kind for kind in FOREIGN if KINDS[kind][0] == status), None)
+    # RFC 9457, section 4.2.1: "about:blank" says no more than the status, whose phrase titles it.
+    type_, title = ("about:blank", phrase) if kind is None else (TYPE + kind, KINDS[kind][1])
+    return _problem_json(type_, title, status, (problem,))
+
+
+def _problem_json(type_: str, title: str, status: int, problems: tuple[Problem, ...]) -> Reply:
+    count = len(problems)
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    document = {
+        "type": type_,
+        "title": title,
+        "status": status,
+        "detail": f"{problems[0]}{more}",
+        "count": count,
+        "problems": [problem.to_dict() for problem in problems[:SHOWN]],
+    }
+    return Reply(status, _json(document), PROBLEM_JSON)
+
+
+def _json(content: object) -> bytes:
+    # ASCII with escapes: a lone surrogate, which JSON's escapes can smuggle in, has no UTF-8 form,
+    # and echoing it must not turn a 422 into a 500.
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,264 @@
+"""From the bytes of a request to something `riskscore` can check.
+
+Here is only what cannot be a patient's fault: readable JSON, the size, the names of the body's own
+keys. What a patient's values may be is `RiskModel.answer`'s to say, and is not checked twice.
+Nothing here knows a web framework, and nothing raises but `Refusal`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from riskscore.errors import Problem, json_safe
+from serving.problems import Refusal
+
+__all__ = [
+    "MAX_BODY",
+    "MAX_DEPTH",
+    "MAX_PATIENTS",
+    "MAX_TIMES",
+    "PredictRequest",
+    "check_headers",
+    "parse_json",
+    "parse_predict",
+    "read_body",
+]
+
+MAX_BODY = 1_000_000
+"""Bytes of a body."""
+
+MAX_PATIENTS = 1000
+"""Patients of a request."""
+
+MAX_TIMES = 200
+"""Times of a request: more than the 150 of a forest's grid, few enough to answer at once."""
+
+MAX_DEPTH = 16
+"""Levels of nesting; a request needs three. Unbounded, printing a value could exhaust the stack."""
+
+KEYS = ("patients", "times", "model")
+
+SMALLER = "send the patients in several requests"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """A readable request to predict, its patients and times not yet checked.
+
+    Attributes
+    ----------
+    patients : list
+        At most 1,000 of anything.
+    times : object
+        What was sent as times; None for the outcome's horizons.
+    model : str or None
+        Id of a model; None for the default.
+    problems : tuple of Problem
+        What is wrong with the body's own keys, to be told together with the patients' problems.
+    size : int
+        Bytes of the body.
+    """
+
+    patients: list[Any]
+    times: Any = None
+    model: str | None = None
+    problems: tuple[Problem, ...] = ()
+    size: int = 0
+
+
+def check_headers(content_type: str, content_encoding: str = "") -> None:
+    """Refuse a body that is not declared to be plain JSON in UTF-8.
+
+    A missing type is refused too: a page of another site can send a form without asking the
+    browser's leave, but not `application/json`.
+
+    Raises
+    ------
+    Refusal
+        415.
+    """
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charset = next((p[8:].strip('"') for p in parameters if p.startswith("charset=")), "utf-8")
+    kind = "unsupported-media-type"
+    if media_type != "application/json":
+        remedy = "send the header Content-Type: application/json"
+        found = json_safe(media_type) or None
+        raise Refusal.of(kind, "Content-Type", "must be application/json", found, remedy)
+    if charset not in ("utf-8", "utf8"):
+        remedy = "send the body as UTF-8"
+        raise Refusal.of(kind, "Content-Type", "must be UTF-8", json_safe(charset), remedy)
+    if content_encoding.strip().lower() not in ("", "identity"):
+        found = json_safe(content_encoding)
+        remedy = "send the body uncompressed"
+        raise Refusal.of(kind, "Content-Encoding", "must be absent", found, remedy)
+
+
+async def read_body(chunks: AsyncIterable[bytes], declared: str = "") -> bytes:
+    """Read a body of at most `MAX_BODY` bytes, holding no more than that and one chunk.
+
+    Parameters
+    ----------
+    chunks : async iterable of bytes
+        The body as it arrives.
+    declared : str
+        The header Content-Length, if there is one: too large a body is refused unread.
+
+    Raises
+    ------
+    Refusal
+        413.
+    """
+    # Python's own limit on the digits of an integer would raise on a header of 5,000 digits.
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > MAX_BODY):
+        _refuse_size("body", f"must be at most {MAX_BODY:,} bytes", json_safe(declared), SMALLER)
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_BODY:
+            _refuse_size("body", f"must be at most {MAX_BODY:,} bytes", None, SMALLER)
+    return bytes(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """Read strict JSON: RFC 8259 in UTF-8, each key once, each number one that float64 holds.
+
+    Raises
+    ------
+    Refusal
+        400, saying where the body stops being JSON, and quoting no more of it than a key or number.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        rule = f"must be UTF-8, and is not at byte {error.start}"
+        raise _unreadable(rule, None, "send the text as UTF-8") from None
+    try:
+        content = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_int,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        rule = f"must be JSON: {error.msg} at {place}"
+        raise _unreadable(rule, None, "mend it there") from None
+    except RecursionError:
+        raise _nested() from None
+    _check_depth(content)
+    return content
+
+
+def parse_predict(body: bytes) -> PredictRequest:
+    """Read the body of `POST /v1/predict`.
+
+    Raises
+    ------
+    Refusal
+        400 (not JSON), 413 (too many patients or times), 422 (not an object with `patients`).
+
+    Examples
+    --------
+    >>> parse_predict(b'{"patients": [{"age": 61}], "times": [6, 12]}').times
+    [6, 12]
+    """
+    content = parse_json(body)
+    if not isinstance(content, dict):
+        remedy = 'send {"patients": [{...}]}'
+        found = json_safe(content)
+        raise Refusal.of("invalid-input", "body", "must be an object", found, remedy)
+    remedy = f"the body takes {', '.join(KEYS)}"
+    problems = [
+        Problem(None, json_safe(key), "is not a key of the body", None, remedy)
+        for key in content
+        if key not in KEYS
+    ]
+    patients: Any = content.get("patients")
+    times, model = content.get("times"), content.get("model")
+    fatal = _envelope_problems(content, patients, model)
+    if fatal:
+        raise Refusal("invalid-input", problems + fatal)
+    if len(patients) > MAX_PATIENTS:
+        _refuse_size("patients", f"must be at most {MAX_PATIENTS:,}", len(patients), SMALLER)
+    if isinstance(times, list) and len(times) > MAX_TIMES:
+        _refuse_size("times", f"must be at most {MAX_TIMES}", len(times), "ask for fewer")
+    return PredictRequest(patients, times, model, tuple(problems), len(body))
+
+
+def _envelope_problems(content: dict[str, Any], patients: object, model: object) -> list[Problem]:
+    """Return what leaves nothing to hand on: no list of patients, or no telling which model."""
+    problems = []
+    remedy = "give a list of objects, one a patient"
+    if "patients" not in content:
+        problems.append(Problem(None, "patients", "is missing", None, remedy))
+    elif not isinstance(patients, list):
+        found = json_safe(patients)
+        problems.append(Problem(None, "patients", "must be a list", found, remedy))
+    if model is not None and not isinstance(model, str):
+        remedy = "give an id that GET /v1/models lists, or leave it out"
+        problems.append(Problem(None, "model", "must be a text", json_safe(model), remedy))
+    return problems
+
+
+def _check_depth(content: object) -> None:
+    level = [content] if isinstance(content, list | dict) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _nested()
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, list | dict)
+        ]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                rule = "must not repeat a key of an object"
+                raise _unreadable(rule, json_safe(key), "keep one of them")
+            seen.add(key)
+    return content
+
+
+def _constant(text: str) -> NoReturn:
+    remedy = "JSON has no such number: leave the value out, or give one"
+    raise _unreadable("must hold numbers only that JSON has", text, remedy)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        rule = "must hold numbers only that a 64-bit float holds"
+        raise _unreadable(rule, json_safe(text), "give a smaller number")
+    return number
+
+
+def _int(text: str) -> int:
+    # By way of float first: int() of a million digits takes seconds, and Python refuses it anyway.
+    _float(text)
+    return int(text)
+
+
+def _unreadable(rule: str, value: Any, remedy: str) -> Refusal:
+    return Refusal.of("unreadable-body", "body", rule, value, remedy)
+
+
+def _nested() -> Refusal:
+    rule = f"must be nested at most {MAX_DEPTH} levels deep"
+    return _unreadable(rule, None, "send patients as plain objects")
+
+
+def _refuse_size(field: str, rule: str, value: Any, remedy: str) -> NoReturn:
+    raise Refusal.of("too-large", field, rule, value, remedy)
