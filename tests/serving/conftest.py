@@ -1,104 +1,22 @@
-"""A real server process for the tests that need one."""
+"""A real server process, and a client of it."""
 
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-ATTEMPTS = 240
-"""How often readiness is asked for, a quarter of a second apart, before the test gives up."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server: its address, and the file that gets all it prints."""
-
-    url: str
-    log: Path
-
-    def printed(self) -> str:
-        """Return all the server has printed so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-
-def environment(models: str, home: Path) -> dict[str, str]:
-    """Return the environment of a server: nothing of BentoML's is taken from the caller's."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENTOML", "RISKSCORE"))}
-    return {**kept, "RISKSCORE_MODELS": models, "BENTOML_HOME": str(home)}
-
-
-def command(port: int) -> list[str]:
-    """Return the command that serves on `port`."""
-    return [
-        sys.executable, "-m", "bentoml", "serve", "serving.service:RiskScore", "--port", str(port),
-    ]  # fmt: skip
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(models: str, home: Path) -> Iterator[Server]:
-    """Serve until the block ends."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    log = home / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command(port),
-            cwd=ROOT,
-            env=environment(models, home),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    server = Server(url, log)
-    try:
-        _wait_until_ready(process, server)
-        yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
-    for _ in range(ATTEMPTS):
-        try:
-            if httpx.get(f"{server.url}/readyz", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        try:
-            process.wait(timeout=0.25)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    pytest.fail(f"the server did not get ready:\n{server.printed()}")
+from tests.serving.live_server import Server, serving
 
 
 @pytest.fixture(scope="session")
 def server(
     cox_bundle: Path, forest_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server of the Cox bundle (the default) and the forest."""
+    """Serve the Cox bundle (the default) and the forest."""
     models = os.pathsep.join([str(cox_bundle), str(forest_bundle)])
     with serving(models, tmp_path_factory.mktemp("server")) as running:
         yield running
@@ -106,6 +24,6 @@ def server(
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
-    """An HTTP client of the server."""
+    """Connect to the server."""
     with httpx.Client(base_url=server.url, timeout=60) as connected:
         yield connected

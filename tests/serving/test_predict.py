@@ -21,7 +21,7 @@ from serving.request import PredictRequest
 
 @pytest.fixture
 def models(cox_bundle: Path, forest_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
-    """The Cox bundle (the default) and the forest, and nothing that is shipped."""
+    """Load the Cox bundle (the default) and the forest, and nothing that is shipped."""
     monkeypatch.setattr(serving.models, "shipped_bundles", dict)
     named = os.pathsep.join([str(cox_bundle), "", str(forest_bundle)])
     return Models.from_environment({"RISKSCORE_MODELS": named})
@@ -60,7 +60,7 @@ def test_what_cannot_be_served_is_said_at_the_start(
 ) -> None:
     """No model, one id twice, or no bundle at a path: each with its remedy."""
     monkeypatch.setattr(serving.models, "shipped_bundles", dict)
-    with pytest.raises(BundleError, match="no model deb-tace-hcc/os/cox .* set RISKSCORE_MODELS"):
+    with pytest.raises(BundleError, match=r"no model deb-tace-hcc/os/cox .* set RISKSCORE_MODELS"):
         Models.from_environment({})
     twice = os.pathsep.join([str(cox_bundle)] * 2)
     with pytest.raises(BundleError, match="are both model deb-tace-hcc/os/cox"):

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from conftest import ROOT, Server, command, environment, free_port
 
 from riskscore import load_model
+from tests.serving.live_server import ROOT, Server, command, environment, free_port
 
 JSON = {"Content-Type": "application/json"}
 MARK = "Erika-Mustermann-4711"
@@ -231,12 +231,12 @@ def test_predictions_equal_pythons(
     if kind == "forest":
         patients = [{**p, "age": 30 + i / 7} for i, p in enumerate(patients)]
     model = load_model(cox_bundle if kind == "cox" else forest_bundle)
-    expected = model.answer(patients, times)
-    for some in (slice(0, 1), slice(None)):
-        request = {"patients": patients[some], "times": times, "model": model.manifest.id}
+    for some in (patients[:1], patients):
+        request = {"patients": some, "times": times, "model": model.manifest.id}
+        expected = model.answer(some, times)
         response = client.post("/v1/predict", json=request)
         assert response.status_code == 200
-        assert response.json()["predictions"] == expected.to_records()[some]
+        assert response.json()["predictions"] == expected.to_records()
         assert response.json()["times"] == expected.times.tolist()
 
 
@@ -344,10 +344,10 @@ def test_bentoml_reports_no_use() -> None:
 
 
 def python(code: str, *arguments: str) -> str:
-    """Run code in a fresh interpreter, warnings being errors, and return what it prints."""
+    """Run code in a fresh interpreter and return what it prints."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("BENTOML")}
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
+        [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
         env=kept,
         capture_output=True,

@@ -1,0 +1,94 @@
+"""Start and stop a real server process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+ATTEMPTS = 240
+"""How often readiness is asked for, a quarter of a second apart, before the test gives up."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its address, and the file that gets all it prints."""
+
+    url: str
+    log: Path
+
+    def printed(self) -> str:
+        """Return all the server has printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def environment(models: str, home: Path) -> dict[str, str]:
+    """Return the environment of a server: nothing of BentoML's is taken from the caller's."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENTOML", "RISKSCORE"))}
+    return {**kept, "RISKSCORE_MODELS": models, "BENTOML_HOME": str(home)}
+
+
+def command(port: int) -> list[str]:
+    """Return the command that serves on `port`."""
+    return [
+        sys.executable, "-m", "bentoml", "serve", "serving.service:RiskScore", "--port", str(port),
+    ]  # fmt: skip
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(models: str, home: Path) -> Iterator[Server]:
+    """Serve until the block ends."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = home / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command(port),
+            cwd=ROOT,
+            env=environment(models, home),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(url, log)
+    try:
+        _wait_until_ready(process, server)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
+    for _ in range(ATTEMPTS):
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=5).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        try:
+            process.wait(timeout=0.25)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    pytest.fail(f"the server did not get ready:\n{server.printed()}")
