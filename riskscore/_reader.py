@@ -153,11 +153,19 @@ class Reader:
             return values[0], values[1]
         return 1.0, 2.0
 
-    def levels(self, key: str) -> tuple[str, ...]:
-        """Return two or more distinct texts."""
-        value = self.values[key]
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts; empty when there is no such key."""
+        value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             self.refuse(key, "must be a list of texts", value, 'write it like ["no", "yes"]')
+            return ()
+        return tuple(value)
+
+    def levels(self, key: str) -> tuple[str, ...]:
+        """Return two or more distinct texts."""
+        known = len(self.problems)
+        value = self.texts(key)
+        if len(self.problems) > known:
             return ("a", "b")
         if any(not v or v != v.strip() for v in value):
             self.refuse(key, "must be texts without space around them", value, "trim them")
@@ -167,7 +175,7 @@ class Reader:
         elif len(value) < 2:
             remedy = "name every level, the reference first"
             self.refuse(key, "must be at least two", ", ".join(value), remedy)
-        return tuple(value)
+        return value
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Return the texts of an optional table, with their names."""

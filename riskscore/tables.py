@@ -72,25 +72,23 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def columns_of(frame: pd.DataFrame, predictors: Sequence[Predictor]) -> dict[str, list[Any]]:
-    """Return the predictors' columns that are there, as lists of plain values ready to check.
+def columns_of(frame: pd.DataFrame, predictors: Sequence[Predictor]) -> dict[str, Any]:
+    """Return the table's columns, those of predictors as lists of plain values ready to check.
 
     A number that was read as text becomes a number; a level that was read as a whole number
     (ECOG 1) becomes text. What cannot be read stays as it is, for the check to refuse.
     """
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, Any] = {str(name): frame[name] for name in frame}
     for p in predictors:
-        if p.name not in frame:
+        if p.name not in columns:
             continue
-        series = frame[p.name]
+        series = columns[p.name]
         if not p.is_category:
             columns[p.name] = numeric(series)
         elif pd.api.types.is_integer_dtype(series.dtype):
             columns[p.name] = series.astype("string").tolist()
         else:
             columns[p.name] = series.tolist()
-    if not columns:  # keeps the number of rows known when no predictor is there
-        columns[""] = [None] * len(frame)
     return columns
 
 

@@ -248,7 +248,7 @@ def read_provenance(cohort: Path) -> Provenance:
         source=reader.text("source"),
         licence=reader.text("licence"),
         statement=reader.text("statement", optional=True),
-        limits=tuple(declared.get("limits", [])),
+        limits=reader.texts("limits"),
     )
     if reader.problems:
         raise InputError(reader.problems, file.name)

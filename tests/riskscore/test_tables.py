@@ -126,6 +126,8 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, name: str, me
         write_table(FRAME, tmp_path / name)
 
 
-def test_the_number_of_rows_is_known_without_any_column() -> None:
-    """A table with none of the predictors still has rows to complain about."""
-    assert columns_of(pd.DataFrame({"x": [1, 2, 3]}), PREDICTORS) == {"": [None] * 3}
+def test_other_columns_are_left_alone() -> None:
+    """They stay known by name, so that a misspelt predictor can be recognised."""
+    columns = columns_of(pd.DataFrame({"ages": [1, 2, 3]}), PREDICTORS)
+    assert list(columns) == ["ages"]
+    assert len(columns["ages"]) == 3

@@ -1,0 +1,175 @@
+"""Fitting gives a bundle that says everything, the same bytes each time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines.utils import concordance_index
+
+from riskscore import load_model
+from riskscore.errors import ModelError
+from riskscore.study import load_study
+from tests.conftest import simulate
+from training.cohort import Cohort, check_cohort
+from training.fit import Settings, fit
+
+CORE = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment")
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    """Return 90 simulated patients on the core four."""
+    return check_cohort(simulate(90, 1), load_study("deb-tace-hcc"), "os", CORE)
+
+
+@pytest.mark.parametrize("kind", ["cox", "forest"])
+def test_the_same_seed_gives_the_same_bytes(cohort: Cohort, kind: str, tmp_path: Path) -> None:
+    """All files are equal but for the timestamp, and so are the digests."""
+    one, two = (
+        fit(cohort, kind, Settings(seed=3, trees=20, n_jobs=jobs)).write(tmp_path / str(jobs))
+        for jobs in (1, 2)
+    )
+    assert one.files == two.files
+    assert one.digest == two.digest
+    manifests = [json.loads((tmp_path / n / "manifest.json").read_text()) for n in ("1", "2")]
+    for manifest in manifests:
+        del manifest["created"]
+    assert manifests[0] == manifests[1]
+    other = fit(cohort, kind, Settings(seed=4, trees=20, n_jobs=1)).write(tmp_path / "3")
+    assert other.digest != one.digest
+
+
+def test_the_manifest_states_the_facts(cohort: Cohort, tmp_path: Path) -> None:
+    """Counts, follow-up, numbers at risk and cut points, recounted from the table."""
+    frame = simulate(90, 1)
+    manifest = fit(cohort, "cox").write(tmp_path / "b")
+    assert manifest.id == "deb-tace-hcc/os/cox"
+    assert list(manifest.study.predictors) == list(CORE)
+    assert list(manifest.study.outcomes) == ["os"]
+    assert manifest.training["patients"] == 90
+    assert manifest.training["events"] == frame["death"].sum()
+    assert manifest.follow_up_limit == frame["os_months"].max()
+    assert manifest.times == tuple(sorted(frame.loc[frame["death"] == 1, "os_months"].unique()))
+    at_12 = max(i for i, t in enumerate(manifest.times) if t <= 12)
+    assert manifest.at_risk[at_12] == (frame["os_months"] >= manifest.times[at_12]).sum()
+    counts = frame["tumor_number"].value_counts().to_dict()
+    assert manifest.training["predictors"]["tumor_number"] == counts
+    assert sum(manifest.risk_groups["training_counts"]) == 90
+    assert set(manifest.training["versions"]) >= {"riskscore", "scikit-survival", "python"}
+    assert "not stated" in manifest.statement
+
+
+def test_the_median_follow_up_is_the_reverse_kaplan_meiers(tmp_path: Path) -> None:
+    """Deaths are the censoring of the follow-up: four patients by hand."""
+    frame = simulate(60, 3)
+    cohort = check_cohort(frame, load_study("deb-tace-hcc"), "os", ("treatment",))
+    follow_up = fit(cohort, "cox").manifest.training["follow_up"]
+    from lifelines import KaplanMeierFitter
+
+    reverse = KaplanMeierFitter().fit(frame["os_months"], 1 - frame["death"])
+    assert follow_up["median"] == pytest.approx(reverse.median_survival_time_)
+    assert follow_up["longest"] == frame["os_months"].max()
+
+
+def test_a_cohort_without_censoring_has_no_median_follow_up() -> None:
+    """Everybody died, so nobody's follow-up was cut short."""
+    frame = simulate(60, 3).assign(death=1)
+    cohort = check_cohort(frame, load_study("deb-tace-hcc"), "os", ("treatment",))
+    assert fit(cohort, "cox").manifest.training["follow_up"]["median"] is None
+
+
+@pytest.mark.parametrize("kind", ["cox", "forest"])
+def test_in_sample_concordance_agrees_with_lifelines(cohort: Cohort, kind: str) -> None:
+    """A library that had no part in it computes the same from the scores."""
+    fitted = fit(cohort, kind, Settings(trees=30, n_jobs=1))
+    score = fitted.pipeline.predict(cohort.X)
+    expected = concordance_index(cohort.time, -score, cohort.event)
+    # lifelines orders a death before a censoring at the same time, as Harrell does; equal here.
+    assert fitted.evaluation["concordance"]["in_sample"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cox", "forest"])
+def test_out_of_bag_concordance_of_noise_is_chance(kind: str) -> None:
+    """Five noise predictors: in-sample flatters, out-of-bag does not (mean over ten cohorts)."""
+    study = load_study("deb-tace-hcc")
+    names = ("sex", "cirrhosis", "child_class", "previous_treatment", "age")
+    inside, outside = [], []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame(
+            {n: np.array(study.predictors[n].levels)[rng.integers(0, 2, 80)] for n in names[:-1]}
+        ).assign(age=rng.uniform(18, 80, 80), os_months=rng.exponential(10, 80) + 0.1, death=1)
+        fitted = fit(
+            check_cohort(frame, study, "os", names), kind, Settings(trees=60, min_leaf=5, n_jobs=1)
+        )
+        inside.append(fitted.evaluation["concordance"]["in_sample"])
+        outside.append(fitted.evaluation["concordance"]["out_of_bag"])
+    assert np.mean(inside) > 0.57
+    # Out-of-bag scores of noise are a little below chance: who dies early leaves the others.
+    assert 0.40 < np.mean(outside) < 0.54
+
+
+def test_risk_groups_are_cut_at_the_training_tertiles(cohort: Cohort, tmp_path: Path) -> None:
+    """The groups predicted for the training patients are those the manifest counted."""
+    fitted = fit(cohort, "cox")
+    fitted.write(tmp_path / "b")
+    groups = load_model(tmp_path / "b").answer_encoded(cohort.X).risk_group
+    manifest = fitted.manifest
+    for label, count in zip(
+        manifest.risk_groups["labels"], manifest.risk_groups["training_counts"], strict=True
+    ):
+        assert groups.count(label) == count
+    assert len(manifest.risk_groups["labels"]) == 3
+
+
+def test_two_scores_make_two_groups() -> None:
+    """A model of one two-level predictor cannot have three groups."""
+    cohort = check_cohort(simulate(90, 1), load_study("deb-tace-hcc"), "os", ("treatment",))
+    groups = fit(cohort, "cox").manifest.risk_groups
+    assert groups["labels"] == ["low", "high"]
+    assert min(groups["training_counts"]) > 0
+
+
+def test_a_resample_that_cannot_be_fitted_is_counted() -> None:
+    """A level that four patients have is missing from some bootstrap samples."""
+    frame = simulate(60, 5)
+    frame["vascular_invasion"] = np.where(frame.index < 4, "yes", "no")
+    frame.loc[:3, "death"] = 1
+    cohort = check_cohort(frame, load_study("deb-tace-hcc"), "os", ("vascular_invasion", "age"))
+    refits = fit(cohort, "cox").evaluation["refits"]
+    assert refits["failed"] > 0
+    assert refits["done"] + refits["failed"] == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"trees": 0}, "trees must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"min_leaf": 0}, "min_leaf must be at least 1"),
+        ({"max_times": 3}, "max_times must be at least 10"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(arguments: dict[str, int], message: str) -> None:
+    """Before anything is fitted."""
+    with pytest.raises(ModelError, match=message):
+        Settings(**arguments)
+
+
+def test_an_unknown_model_is_refused(cohort: Cohort) -> None:
+    """The known kinds are listed."""
+    with pytest.raises(ModelError, match="must be one of cox, forest, got 'gbm'"):
+        fit(cohort, "gbm")
+
+
+def test_permuting_the_cohort_changes_nothing(cohort: Cohort) -> None:
+    """The order of the rows is no information to a Cox model."""
+    order = np.random.default_rng(0).permutation(90)
+    one = fit(cohort, "cox").inference["coefficients"]
+    two = fit(cohort.subset(order), "cox").inference["coefficients"]
+    for a, b in zip(one, two, strict=True):
+        assert a["coef"] == pytest.approx(b["coef"], abs=1e-9)  # sums in another order
