@@ -1,0 +1,301 @@
+"""The card as data: everything it says, typed, unformatted, whatever it is rendered to.
+
+Numbers are raw (probabilities from 0 to 1, times in the study's unit); `formats` alone turns them
+into text. A field holds something, unless it is marked with what its being empty means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+__all__ = [
+    "Answer", "AtRisk", "BaselineAt", "Card", "CoxModel", "CoxTerm", "Data", "Distribution",
+    "EmptyMeans", "Estimate", "ForestModel", "Identity", "Importance", "Intervals", "LevelCount",
+    "Limitation", "Performance", "PredictorFacts", "Profile", "Question", "RiskGroup", "RiskGroups",
+    "Step",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EmptyMeans:
+    """Mark of a field that may be empty: what that tells the reader."""
+
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model this is, to the byte; `files` and `versions` are pairs of name and value."""
+
+    id: str
+    kind: str
+    digest: str
+    created: str
+    bundle_format: int
+    files: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is predicted, for whom, from when and until when (in `time_unit`)."""
+
+    title: str
+    population: str
+    source: Annotated[str, EmptyMeans("the study names no publication")]
+    outcome: str
+    event: str
+    time_unit: str
+    time_origin: str
+    horizons: tuple[float, ...]
+    beyond: Annotated[tuple[float, ...], EmptyMeans("the follow-up reaches every horizon")]
+    follow_up_limit: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule of the participant flow, and how many rows it concerned."""
+
+    rule: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """The training data: where from, how many, and how they came to be these.
+
+    `kind` is "patients", "reconstructed" or "not stated"; `events` counts rows.
+    """
+
+    kind: str
+    source: str
+    licence: str
+    limits: Annotated[tuple[str, ...], EmptyMeans("none were stated with the data")]
+    file: str
+    sha256: str
+    read: int
+    excluded: Annotated[tuple[Step, ...], EmptyMeans("no row was left out")]
+    changed: Annotated[tuple[Step, ...], EmptyMeans("no value was changed")]
+    analysed: int
+    rows: int
+    patients: int
+    events: int
+    shortest: float
+    median_follow_up: Annotated[float | None, EmptyMeans("too few were censored")]
+    longest: float
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a patient may have several rows."""
+        return self.rows != self.patients
+
+
+@dataclass(frozen=True)
+class LevelCount:
+    """A level of a category and how many training rows have it."""
+
+    level: str
+    rows: int
+    share: float
+    reference: bool
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A number's distribution in training, in the predictor's unit."""
+
+    minimum: float
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    maximum: float
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class PredictorFacts:
+    """What the model asks: a category has `levels`, a number `unit`, `range` and `distribution`."""
+
+    name: str
+    label: str
+    help: Annotated[str, EmptyMeans("the label says it all")]
+    is_treatment: bool
+    levels: Annotated[tuple[LevelCount, ...], EmptyMeans("a number")]
+    unit: Annotated[str, EmptyMeans("a category")]
+    range: Annotated[tuple[float, float] | None, EmptyMeans("a category")]
+    form: Annotated[str, EmptyMeans("a category")]
+    distribution: Annotated[Distribution | None, EmptyMeans("a category")]
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Harrell's concordance: 0.5 is chance, 1 is perfect order."""
+
+    in_sample: float
+    out_of_bag: float
+    out_of_bag_how: str
+    out_of_bag_rows: int
+    refits: Annotated[int | None, EmptyMeans("a forest needs no refits")]
+    refits_failed: Annotated[int | None, EmptyMeans("a forest needs no refits")]
+
+
+@dataclass(frozen=True)
+class CoxTerm:
+    """One coefficient, and the hazard ratio of the contrast a reader can picture.
+
+    For a category that is the level against the reference; for a number, its upper quartile in
+    training against its lower (`coef` is per unit of the term). Bounds are 95 %.
+    """
+
+    term: str
+    label: str
+    compared: str
+    hazard_ratio: float
+    lower: float
+    upper: float
+    p: float
+    coef: float
+    se: float
+    at_baseline: float
+
+
+@dataclass(frozen=True)
+class BaselineAt:
+    """Survival of the baseline patient at a horizon."""
+
+    time: float
+    survival: float
+
+
+@dataclass(frozen=True)
+class CoxModel:
+    """A Cox model in full: enough to compute a prediction by hand."""
+
+    terms: tuple[CoxTerm, ...]
+    ties: str
+    variance: str
+    chi_square: float
+    df: int
+    p: float
+    baseline_method: str
+    baseline: tuple[BaselineAt, ...]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Out-of-bag concordance lost when a predictor is shuffled; about 0 when it adds nothing."""
+
+    label: str
+    concordance_lost: float
+
+
+@dataclass(frozen=True)
+class ForestModel:
+    """A random survival forest's size, settings and what it leans on."""
+
+    trees: int
+    leaves: int
+    importance: tuple[Importance, ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Whether predictions carry an interval: then `how` is the method, else the reason."""
+
+    available: bool
+    level: Annotated[float | None, EmptyMeans("no interval")]
+    how: str
+
+
+@dataclass(frozen=True)
+class AtRisk:
+    """Training rows followed just before a horizon, within what counts at event times tell."""
+
+    time: float
+    fewest: int
+    most: int
+
+    @property
+    def is_range(self) -> bool:
+        """Whether the count is known within bounds only."""
+        return self.fewest != self.most
+
+
+@dataclass(frozen=True)
+class RiskGroup:
+    """A risk group: scores above `above` and up to `up_to`."""
+
+    label: str
+    above: Annotated[float | None, EmptyMeans("no lower end")]
+    up_to: Annotated[float | None, EmptyMeans("no upper end")]
+    rows: int
+
+
+@dataclass(frozen=True)
+class RiskGroups:
+    """The groups, lowest risk first; `rule` is how their cut points were chosen."""
+
+    groups: tuple[RiskGroup, ...]
+    rule: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predicted probability of being event-free at `time`, and its bounds if there are any."""
+
+    time: float
+    survival: float
+    lower: Annotated[float | None, EmptyMeans("no interval")]
+    upper: Annotated[float | None, EmptyMeans("no interval")]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model answers for a profile, under one level of the treatment if there is one."""
+
+    treatment: Annotated[str, EmptyMeans("the model has no treatment among its predictors")]
+    inputs: tuple[tuple[str, str | float], ...]
+    estimates: tuple[Estimate, ...]
+    median: Annotated[float | None, EmptyMeans("the curve ends above one half")]
+    risk_score: float
+    risk_group: str
+    notes: Annotated[tuple[str, ...], EmptyMeans("nothing unusual about this patient")]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An example patient: `traits` are pairs of label and value, treatment left out."""
+
+    name: str
+    traits: Annotated[tuple[tuple[str, str], ...], EmptyMeans("treatment is the only predictor")]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Limitation:
+    """A limitation that a rule found in the numbers."""
+
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a card says."""
+
+    identity: Identity
+    statement: Annotated[str, EmptyMeans("the modellers had nothing to warn of")]
+    question: Question
+    data: Data
+    predictors: tuple[PredictorFacts, ...]
+    performance: Performance
+    model: CoxModel | ForestModel
+    intervals: Intervals
+    grid: str
+    at_risk: tuple[AtRisk, ...]
+    risk_groups: RiskGroups
+    profiles: tuple[Profile, ...]
+    limitations: tuple[Limitation, ...]

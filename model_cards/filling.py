@@ -1,0 +1,259 @@
+"""Filling a card from a bundle alone: its manifest, inference and evaluation, and its own answers.
+
+Nothing is predicted before every fact that a card needs has been found to be there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+
+from model_cards._facts import FIT_AGAIN, Facts
+from model_cards.card import (
+    AtRisk,
+    Card,
+    Data,
+    Distribution,
+    Identity,
+    Intervals,
+    LevelCount,
+    Performance,
+    PredictorFacts,
+    Question,
+    RiskGroup,
+    RiskGroups,
+    Step,
+)
+from model_cards.completeness import blanks
+from model_cards.errors import CardError
+from model_cards.fitted import KINDS
+from model_cards.limitations import limitations
+from model_cards.profiles import profiles
+from riskscore.bundle import Manifest, open_bundle
+from riskscore.errors import Problem
+from riskscore.model import load_model
+from riskscore.study import Predictor
+
+__all__ = ["card_of"]
+
+DATA_KINDS = ("patients", "reconstructed", "not stated")
+
+STATE_IT = "state it in the cohort's .source.toml and fit the model again"
+FROM_A_FILE = "fit the model on a cohort read from a file, which has a name and a hash"
+
+
+def card_of(model: str | Path) -> Card:
+    """Return the card of a bundle.
+
+    Parameters
+    ----------
+    model : str or Path
+        Id of a shipped model, or the path of a bundle.
+
+    Raises
+    ------
+    CardError
+        Listing every field that is missing or empty, with its dotted path and a remedy.
+    BundleError
+        If the bundle is missing, damaged or of another format.
+    """
+    bundle = open_bundle(model)
+    problems: list[Problem] = []
+    m, where = bundle.manifest, str(model)
+    manifest = Facts(m.to_dict(), "manifest", problems)
+    training = manifest.table("training")
+    inference = Facts(bundle.read("inference.json"), "inference", problems)
+    evaluation = Facts(bundle.read("evaluation.json"), "evaluation", problems)
+    data = _data(training)
+    question = _question(manifest, m)
+    counts = training.table("predictors")
+    predictors = tuple(_predictor(counts, p, data.rows) for p in m.predictors)
+    within = tuple(h for h in question.horizons if h not in question.beyond)
+    identity = _identity(manifest, m, training)
+    statement = manifest.text("statement", STATE_IT, may_be_empty=data.kind == "patients")
+    if m.kind not in KINDS:
+        remedy = "render it with a version that knows this kind"
+        manifest.refuse("kind", f"must be one of {', '.join(KINDS)}", m.kind, remedy)
+        raise CardError(problems, where)
+    if inference.text("kind") not in ("", m.kind):
+        inference.refuse("kind", "must be the manifest's", inference.values["kind"], FIT_AGAIN)
+    fitted = KINDS[m.kind](inference, training.table("settings"), predictors, within)
+    performance = _performance(evaluation, m.kind)
+    intervals = _intervals(manifest.table("intervals"))
+    groups = _risk_groups(manifest.table("risk_groups"))
+    _check_grid(manifest, m)
+    if problems:
+        raise CardError(problems, where)
+    examples = profiles(load_model(bundle.path), predictors, within)
+    card = Card(
+        identity=identity,
+        statement=statement,
+        question=question,
+        data=data,
+        predictors=predictors,
+        performance=performance,
+        model=fitted,
+        intervals=intervals,
+        grid=manifest.text("grid"),
+        at_risk=_at_risk(m, within, data.rows),
+        risk_groups=groups,
+        profiles=examples,
+        limitations=(),
+    )
+    card = limitations(card)
+    if found := blanks(card):
+        raise CardError(found, where)
+    return card
+
+
+def _identity(manifest: Facts, m: Manifest, training: Facts) -> Identity:
+    return Identity(
+        id=manifest.text("id"),
+        kind=manifest.text("kind"),
+        digest=m.digest,
+        created=manifest.text("created"),
+        bundle_format=m.format,
+        files=manifest.pairs("files"),
+        versions=training.pairs("versions"),
+    )
+
+
+def _question(manifest: Facts, m: Manifest) -> Question:
+    limit = manifest.number("follow_up_limit")
+    horizons = m.outcome.horizons
+    beyond = tuple(h for h in horizons if h > limit)
+    if len(beyond) == len(horizons):
+        rule = "must reach the first horizon"
+        manifest.refuse("follow_up_limit", rule, limit, "declare earlier horizons and fit again")
+    return Question(
+        title=m.study.title,
+        population=m.study.population,
+        source=m.study.source,
+        outcome=m.outcome.label,
+        event=m.outcome.event.replace("_", " "),
+        time_unit=m.study.time_unit,
+        time_origin=m.study.time_origin,
+        horizons=horizons,
+        beyond=beyond,
+        follow_up_limit=limit,
+    )
+
+
+def _data(training: Facts) -> Data:
+    cohort, flow = training.table("cohort"), training.table("flow")
+    follow_up = training.table("follow_up")
+    kind = cohort.text("kind", STATE_IT)
+    if kind and kind not in DATA_KINDS:
+        cohort.refuse("kind", f"must be one of {', '.join(DATA_KINDS)}", kind, STATE_IT)
+    read, analysed, rows = flow.count("read"), flow.count("analysed"), training.count("rows")
+    excluded = _steps(flow, "excluded")
+    if read - sum(step.rows for step in excluded) != analysed or analysed != rows:
+        rule = "must add up: rows read, less those excluded, are those analysed"
+        flow.refuse("", rule, f"{read} read, {analysed} analysed, {rows} fitted on", FIT_AGAIN)
+    return Data(
+        kind=kind,
+        source=cohort.text("source", STATE_IT),
+        licence=cohort.text("licence", STATE_IT),
+        limits=cohort.texts("limits", STATE_IT),
+        file=cohort.text("file", FROM_A_FILE),
+        sha256=cohort.text("sha256", FROM_A_FILE),
+        read=read,
+        excluded=excluded,
+        changed=_steps(flow, "changed"),
+        analysed=analysed,
+        rows=rows,
+        patients=training.count("patients"),
+        events=training.count("events"),
+        shortest=follow_up.number("shortest"),
+        median_follow_up=follow_up.number_or_none("median"),
+        longest=follow_up.number("longest"),
+    )
+
+
+def _steps(flow: Facts, key: str) -> tuple[Step, ...]:
+    steps = flow.tables(key, may_be_empty=True)
+    return tuple(Step(step.text("rule"), step.count("rows")) for step in steps)
+
+
+def _predictor(counts: Facts, p: Predictor, rows: int) -> PredictorFacts:
+    found = counts.table(p.name)
+    common = (p.name, p.label, p.help, p.role == "treatment")
+    if not p.is_category:
+        keys = Distribution.__dataclass_fields__
+        distribution = Distribution(**{key: found.number(key) for key in keys})
+        return PredictorFacts(*common, (), p.unit, p.range, p.form, distribution)
+    levels = []
+    for level in p.levels:
+        n = found.count(level)
+        levels.append(LevelCount(level, n, n / rows if rows else 0.0, level == p.levels[0]))
+    if sum(item.rows for item in levels) != rows:
+        found.refuse("", f"must add up to the {rows} rows fitted on", None, FIT_AGAIN)
+    return PredictorFacts(*common, tuple(levels), "", None, "", None)
+
+
+def _performance(evaluation: Facts, kind: str) -> Performance:
+    c = evaluation.table("concordance")
+    # Only a Cox model is refitted to have out-of-bag figures; a forest's trees have them already.
+    refits = evaluation.table("refits") if kind == "cox" else None
+    return Performance(
+        in_sample=c.number("in_sample"),
+        out_of_bag=c.number("out_of_bag"),
+        out_of_bag_how=c.text("out_of_bag_how"),
+        out_of_bag_rows=c.count("out_of_bag_rows"),
+        refits=None if refits is None else refits.count("done"),
+        refits_failed=None if refits is None else refits.count("failed"),
+    )
+
+
+def _intervals(intervals: Facts) -> Intervals:
+    if intervals.flag("available"):
+        return Intervals(True, intervals.number("level"), intervals.text("method"))
+    return Intervals(False, None, intervals.text("reason"))
+
+
+def _risk_groups(groups: Facts) -> RiskGroups:
+    labels, cuts = groups.texts("labels"), groups.numbers("cut_points")
+    counts = groups.numbers("training_counts")
+    if not labels or len(labels) != len(cuts) + 1 or len(counts) != len(labels):
+        rule = "must have one label and one count more than cut points"
+        found = f"{len(labels)} labels, {len(counts)} counts, {len(cuts)} cut points"
+        groups.refuse("", rule, found, FIT_AGAIN)
+    ends: tuple[float | None, ...] = (None, *cuts, None)
+    made = zip(labels, ends, ends[1:], counts, strict=False)
+    return RiskGroups(
+        tuple(RiskGroup(label, above, up_to, int(n)) for label, above, up_to, n in made),
+        groups.text("rule"),
+    )
+
+
+def _check_grid(manifest: Facts, m: Manifest) -> None:
+    """Refuse what the model could not be loaded with, or could not answer on."""
+    if not m.times or len(m.times) != len(m.at_risk):
+        manifest.refuse("at_risk", "must have one count for each of times", None, FIT_AGAIN)
+    envelope, predictors = manifest.table("envelope"), m.predictors
+    ranges = Facts(envelope.values.get("ranges"), f"{envelope.path}.ranges", envelope.problems)
+    for p in predictors:
+        if not p.is_category and len(ranges.numbers(p.name)) != 2:
+            ranges.refuse(p.name, "must be two numbers", None, FIT_AGAIN)
+    if "combinations" not in envelope:
+        envelope.refuse("combinations", "is missing", None, FIT_AGAIN)
+
+
+def _at_risk(m: Manifest, horizons: Sequence[float], rows: int) -> tuple[AtRisk, ...]:
+    """Bound how many were followed at each horizon by the counts at the event times around it."""
+    found = []
+    for t in horizons:
+        i = bisect_left(m.times, t)
+        # Past the last event time one at least is still followed: the limit is a follow-up time.
+        fewest = m.at_risk[i] if i < len(m.at_risk) else 1
+        if i < len(m.times) and m.times[i] == t:
+            most = fewest
+        elif i:
+            # Where every time of the grid is an event's, one at least left at the time before.
+            left = 1 if m.grid == "every event time" else 0
+            most = max(m.at_risk[i - 1] - left, fewest)
+        else:
+            most = rows
+        found.append(AtRisk(t, fewest, most))
+    return tuple(found)

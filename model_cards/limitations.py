@@ -1,0 +1,188 @@
+"""Limitations that follow from the numbers, each by a rule with a stated threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from model_cards.card import Card, Limitation
+from model_cards.fitted import n_terms
+from model_cards.formats import at_risk, count, duration, joined, people, quantity, ratio
+
+__all__ = [
+    "EVENTS_PER_EFFECT", "EVENTS_PER_EFFECT_FOREST", "FEWEST_AT_RISK", "FEWEST_IN_LEVEL", "LOSS",
+    "RULES", "WEAK_CONCORDANCE", "limitations",
+]  # fmt: skip
+
+EVENTS_PER_EFFECT = 10
+"""Events per estimated effect below which a Cox model's effects are unstable. Source: Peduzzi et
+al., J. Clin. Epidemiol. 48 (1995) 1503."""
+
+EVENTS_PER_EFFECT_FOREST = 200
+"""The same for a forest, which needs far more. Source: van der Ploeg et al., BMC Med. Res.
+Methodol. 14 (2014) 137."""
+
+FEWEST_IN_LEVEL = 10
+FEWEST_AT_RISK = 10
+WEAK_CONCORDANCE = 0.6
+LOSS = 0.05
+"""Concordance lost from in-sample to out-of-bag above which the in-sample figure misleads."""
+
+
+def limitations(card: Card) -> Card:
+    """Return the card with the limitations that its own numbers imply."""
+    found = [Limitation(name, text) for name, rule in RULES.items() for text in rule(card)]
+    return replace(card, limitations=tuple(found))
+
+
+def _reconstructed(card: Card) -> Iterator[str]:
+    if card.data.kind == "reconstructed":
+        yield (
+            "The training cohort was reconstructed to agree with summary figures. Nobody's own "
+            "data were used, so nothing here shows how the model does for real patients."
+        )
+        # A forest carries no P value, and no interval yet.
+        if card.intervals.available:
+            yield (
+                "Intervals and P values take the reconstructed records for observed ones: other "
+                "reconstructions, which agree as well with those figures, would give other numbers."
+            )
+
+
+def _origin(card: Card) -> Iterator[str]:
+    if card.data.kind == "not stated":
+        yield (
+            "Where the training data come from was not stated, so nobody can judge whom they "
+            "stand for."
+        )
+
+
+def _internal(card: Card) -> Iterator[str]:
+    yield (
+        "All figures of performance come from the data the model was fitted on. This card reports "
+        "no test on other data, and none of how well predicted and observed survival agree."
+    )
+
+
+def _few_events(card: Card) -> Iterator[str]:
+    effects = n_terms(card.predictors)
+    per_effect = card.data.events / effects
+    least = EVENTS_PER_EFFECT_FOREST if card.identity.kind == "forest" else EVENTS_PER_EFFECT
+    if per_effect < least:
+        yield (
+            f"Few events: {count(card.data.events)} for {effects} estimated effects are "
+            f"{quantity(per_effect)} each; a {_model_word(card)} wants {least} or more. "
+            "On another cohort of this size the model could look different."
+        )
+
+
+def _repeated(card: Card) -> Iterator[str]:
+    if card.data.repeated:
+        whose = "patients" if card.data.kind == "patients" else "names"
+        yield (
+            f"The {count(card.data.rows)} records are under {count(card.data.patients)} "
+            f"{whose}, some of whom return: they tell less than as many independent ones, and "
+            f"one event ({card.question.event}) may be counted in several of them."
+        )
+
+
+def _small_level(card: Card) -> Iterator[str]:
+    who = people(card.data.kind, repeated=card.data.repeated)
+    for p in card.predictors:
+        for item in p.levels:
+            if item.rows < FEWEST_IN_LEVEL:
+                plural = "" if item.rows == 1 else "s"
+                yield (
+                    f'{p.label} "{item.level}" rests on {count(item.rows)} training {who}{plural}: '
+                    "predictions for it are little more than a guess."
+                )
+
+
+def _small_at_risk(card: Card) -> Iterator[str]:
+    who = people(card.data.kind, repeated=card.data.repeated)
+    for found in card.at_risk:
+        if found.fewest < FEWEST_AT_RISK:
+            when = duration(found.time, card.question.time_unit)
+            n = at_risk(found)
+            plural, verb = ("", "was") if n == "1" else ("s", "were")
+            yield (
+                f"At {when} only {n} training {who}{plural} {verb} still followed: read that "
+                "figure with care."
+            )
+
+
+def _beyond(card: Card) -> Iterator[str]:
+    q = card.question
+    if q.beyond:
+        times = joined([f"{t:g}" for t in q.beyond])
+        longest = duration(q.follow_up_limit, q.time_unit)
+        yield f"Nothing is predicted at {q.time_unit} {times}: the longest follow-up is {longest}."
+
+
+def _weak(card: Card) -> Iterator[str]:
+    found = card.performance.out_of_bag
+    if found < WEAK_CONCORDANCE:
+        yield (
+            f"Weak discrimination: the out-of-bag concordance is {ratio(found)}, where 0.50 is "
+            "chance. The model hardly tells who fares worse."
+        )
+
+
+def _flattering(card: Card) -> Iterator[str]:
+    p = card.performance
+    if p.in_sample - p.out_of_bag > LOSS:
+        yield (
+            f"The in-sample concordance of {ratio(p.in_sample)} flatters: it falls to "
+            f"{ratio(p.out_of_bag)} where the model had not seen the {people(card.data.kind)}."
+        )
+
+
+def _unscored(card: Card) -> Iterator[str]:
+    p = card.performance
+    if p.out_of_bag_rows < card.data.rows:
+        yield (
+            f"The out-of-bag concordance covers {count(p.out_of_bag_rows)} of "
+            f"{count(card.data.rows)} records; the others were drawn every time."
+        )
+    if p.refits_failed:
+        tried = p.refits_failed + (p.refits or 0)
+        yield (
+            f"{count(p.refits_failed)} of {count(tried)} refits failed on their resample: the "
+            "cohort barely supports this model."
+        )
+
+
+def _no_interval(card: Card) -> Iterator[str]:
+    if not card.intervals.available:
+        how = card.intervals.how
+        yield f"Predictions carry no interval: {how}. How sure one is cannot be seen."
+
+
+def _thinned(card: Card) -> Iterator[str]:
+    if card.grid == "thinned":
+        yield (
+            "The curve is kept at part of the event times; between them it is that of the time "
+            "before."
+        )
+
+
+def _model_word(card: Card) -> str:
+    return "forest" if card.identity.kind == "forest" else "Cox model"
+
+
+RULES: dict[str, Callable[[Card], Iterator[str]]] = {
+    "reconstructed": _reconstructed,
+    "origin not stated": _origin,
+    "internal figures only": _internal,
+    "events per effect": _few_events,
+    "repeated records": _repeated,
+    "weak concordance": _weak,
+    "flattering concordance": _flattering,
+    "out-of-bag coverage": _unscored,
+    "small level": _small_level,
+    "few at risk": _small_at_risk,
+    "horizon beyond follow-up": _beyond,
+    "no interval": _no_interval,
+    "thinned curve": _thinned,
+}
+"""Every rule by name, in the order of the card; a rule yields a sentence for each breach."""
