@@ -9,25 +9,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["at", "median", "restricted_mean"]
+__all__ = ["at", "interval_widths", "median", "positions", "restricted_mean"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
 
 
-def at(grid: FloatArray, curves: FloatArray, times: FloatArray) -> FloatArray:
-    """Return the curves at `times`, of shape (n_patients, len(times)).
-
-    The value at a time is the value at the last grid time that is not later; 1 before the first.
+def positions(grid: FloatArray, times: FloatArray) -> IntArray:
+    """Return where on the grid each time is read: the last grid time not later; -1 before all.
 
     Examples
     --------
-    >>> at(np.array([2.0, 5.0]), np.array([[0.8, 0.4]]), np.array([0.0, 2.0, 4.9, 5.0]))
+    >>> positions(np.array([2.0, 5.0]), np.array([0.0, 2.0, 4.9, 5.0])).tolist()
+    [-1, 0, 0, 1]
+    """
+    return np.searchsorted(grid, times, side="right") - 1
+
+
+def at(curves: FloatArray, position: IntArray) -> FloatArray:
+    """Return the curves where `positions` says, of shape (n_patients, n_positions).
+
+    Examples
+    --------
+    >>> at(np.array([[0.8, 0.4]]), np.array([-1, 0, 0, 1]))
     array([[1. , 0.8, 0.8, 0.4]])
     """
-    position = np.searchsorted(grid, times, side="right") - 1
-    found: FloatArray = curves[:, np.maximum(position, 0)]
-    if (position < 0).any():
-        found = np.where(position < 0, 1.0, found)
+    found: FloatArray = curves.take(position, axis=1)  # -1 takes the last, mended below
+    if position.min() < 0:
+        found[:, position < 0] = 1.0
     return found
 
 
@@ -39,21 +48,32 @@ def median(grid: FloatArray, curves: FloatArray) -> FloatArray:
     >>> median(np.array([2.0, 5.0]), np.array([[0.8, 0.4], [0.9, 0.6]]))
     array([ 5., nan])
     """
-    below = curves <= 0.5
-    first = below.argmax(axis=1)
-    reached = below[np.arange(len(curves)), first]
-    return np.where(reached, grid[first], np.nan)
+    # The number of times above one half is the position of the first that is not.
+    first = (curves > 0.5).sum(axis=1)
+    found: FloatArray = np.append(grid, np.nan).take(first)
+    return found
 
 
-def restricted_mean(grid: FloatArray, curves: FloatArray, limit: float) -> FloatArray:
-    """Return the area under each curve from 0 to `limit`, in the unit of time.
+def interval_widths(grid: FloatArray, limit: float) -> FloatArray:
+    """Return how much of 0 to `limit` lies before the grid, then after each of its times.
 
     Examples
     --------
-    >>> restricted_mean(np.array([2.0, 5.0]), np.array([[0.8, 0.4]]), 6.0)
+    >>> interval_widths(np.array([2.0, 5.0, 9.0]), 6.0)
+    array([2., 3., 1., 0.])
+    """
+    edges = np.minimum(np.concatenate(([0.0], grid, [max(limit, grid[-1])])), limit)
+    widths: FloatArray = np.diff(edges)
+    return widths
+
+
+def restricted_mean(curves: FloatArray, widths: FloatArray) -> FloatArray:
+    """Return the area under each curve, from its `interval_widths`; in the unit of time.
+
+    Examples
+    --------
+    >>> restricted_mean(np.array([[0.8, 0.4]]), np.array([2.0, 3.0, 1.0]))
     array([4.8])
     """
-    edges = np.minimum(np.concatenate(([0.0], grid, [limit])), limit)
-    widths = np.diff(np.maximum.accumulate(edges))
-    area: FloatArray = widths[0] + curves @ widths[1:]
+    area: FloatArray = curves @ widths[1:] + widths[0]
     return area

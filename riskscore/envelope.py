@@ -72,7 +72,7 @@ class Envelope:
             for i in np.flatnonzero((values < low) | (values > high)).tolist():
                 text = (
                     f"no such patient in the training data: {p.name} {values[i]:g} is outside "
-                    f"{low:g} to {high:g} {p.unit}"
+                    f"{low:g} to {high:g} {p.unit_words}"
                 )
                 notes[i] = (*notes[i], text)
         return notes

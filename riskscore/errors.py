@@ -17,7 +17,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["BundleError", "InputError", "ModelError", "Problem", "RiskscoreError", "StudyError"]
+__all__ = [
+    "SHOWN",
+    "BundleError",
+    "InputError",
+    "ModelError",
+    "Problem",
+    "RiskscoreError",
+    "StudyError",
+    "json_safe",
+]
 
 SHOWN = 20
 """How many problems a message spells out; the rest are counted."""
@@ -64,8 +73,16 @@ class Problem:
 
 def json_safe(value: object) -> Any:
     """Return `value` if JSON can hold it as it is, else its text, cut at 80 characters."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return (
+            value
+            if abs(value) < 10**15
+            else f"{float(value):g}"
+            if abs(value) < 10**300
+            else "huge"
+        )
     if isinstance(value, float):
         return value if abs(value) < float("inf") else str(value)
     text = value if isinstance(value, str) else str(value)

@@ -78,7 +78,10 @@ class RiskModel:
         self._predictors: tuple[Predictor, ...] = self.manifest.predictors
         self._grid: FloatArray = np.array(self.manifest.times)
         self._horizons: FloatArray = np.array(self.manifest.outcome.horizons)
+        self._horizon_positions = curves.positions(self._grid, self._horizons)
+        self._widths = curves.interval_widths(self._grid, float(self._horizons[-1]))
         self._cuts: FloatArray = np.array(self.manifest.risk_groups["cut_points"], dtype=float)
+        self._groups: list[str] = self.manifest.risk_groups["labels"]
         self._envelope = Envelope(self.manifest.envelope, self._predictors)
 
     def __repr__(self) -> str:
@@ -124,7 +127,7 @@ class RiskModel:
         if not len(X):
             remedy = "give one patient or more"
             problems.append(Problem(None, "patients", "must be at least one", None, remedy))
-        return Prediction(self, self.answer_encoded(checked(X, problems), times), patients.index)
+        return Prediction(self, self._answer(X, problems, times), patients.index)
 
     def answer(
         self, records: Sequence[Mapping[str, Any]], times: Iterable[float] | None = None
@@ -133,21 +136,31 @@ class RiskModel:
 
         Parameters, errors: as `predict`. Returns an `Answer`.
         """
-        return self.answer_encoded(encode_records(records, self._predictors), times)
+        return self._answer(*encode_records(records, self._predictors), times)
 
     def answer_encoded(self, X: FloatArray, times: Iterable[float] | None = None) -> Answer:
         """Predict from checked input of shape (n_patients, n_predictors), as `records` makes it."""
-        when = self._horizons if times is None else self._checked_times(times)
-        limit = float(self._horizons[-1])
-        parts = [
-            self._reduced(X[start : start + ROWS_AT_ONCE], when, limit)
-            for start in range(0, len(X), ROWS_AT_ONCE)
-        ]
-        survival, lower, upper, median, mean, score = (
-            parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts, strict=True)]
-        )
-        labels = self.manifest.risk_groups["labels"]
-        groups = [labels[i] for i in np.searchsorted(self._cuts, score, side="left")]
+        return self._answer(X, [], times)
+
+    def _answer(
+        self, X: FloatArray, problems: list[Problem], times: Iterable[float] | None
+    ) -> Answer:
+        if times is None:
+            when, position = self._horizons, self._horizon_positions
+        else:
+            when, wrong = self._encode_times(times)
+            problems = [*wrong, *problems]
+            position = curves.positions(self._grid, when)
+        checked(X, problems)
+        if len(X) <= ROWS_AT_ONCE:
+            reduced = self._reduced(X, position)
+        else:
+            parts = [
+                self._reduced(X[start : start + ROWS_AT_ONCE], position)
+                for start in range(0, len(X), ROWS_AT_ONCE)
+            ]
+            reduced = tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        survival, lower, upper, median, mean, score = reduced
         return Answer(
             times=when,
             survival=survival,
@@ -155,9 +168,9 @@ class RiskModel:
             upper=upper,
             median=median,
             rmst=mean,
-            rmst_limit=limit,
+            rmst_limit=float(self._horizons[-1]),
             risk_score=score,
-            risk_group=groups,
+            risk_group=[self._groups[i] for i in self._cuts.searchsorted(score)],
             notes=self._notes(X, when),
             inputs=X,
         )
@@ -179,41 +192,40 @@ class RiskModel:
         survival, lower, upper, score = (np.concatenate(p) for p in zip(*parts, strict=True))
         return survival, lower, upper, score
 
-    def _reduced(self, X: FloatArray, times: FloatArray, limit: float) -> tuple[FloatArray, ...]:
+    def _reduced(self, X: FloatArray, position: NDArray[np.intp]) -> tuple[FloatArray, ...]:
+        """Return what an answer keeps of the curves, which can be long."""
         survival, lower, upper, score = self._session.run(OUTPUTS, {"x": X})
-        grid = self._grid
         return (
-            curves.at(grid, survival, times),
-            curves.at(grid, lower, times),
-            curves.at(grid, upper, times),
-            curves.median(grid, survival),
-            curves.restricted_mean(grid, survival, limit),
+            curves.at(survival, position),
+            curves.at(lower, position),
+            curves.at(upper, position),
+            curves.median(self._grid, survival),
+            curves.restricted_mean(survival, self._widths),
             score,
         )
 
-    def _checked_times(self, times: Iterable[float]) -> FloatArray:
+    def _encode_times(self, times: Iterable[float]) -> tuple[FloatArray, list[Problem]]:
+        """Return the times as numbers, and every problem with them."""
         unit, limit = self.manifest.study.time_unit, self.manifest.follow_up_limit
-        problems = []
-        values: list[float] = []
+        form = f"give times in {unit}s, such as [6, 12]"
         items = list(times) if isinstance(times, Iterable) and not isinstance(times, str) else None
         if not items:
-            remedy = f"give times in {unit}s, such as [6, 12]"
-            raise InputError(
-                [Problem(None, "times", "must be a list of numbers", json_safe(times), remedy)]
-            )
+            rule = "must be a list of numbers"
+            return self._horizons, [Problem(None, "times", rule, json_safe(times), form)]
+        problems: list[Problem] = []
+        values: dict[float, None] = {}  # a set that keeps the order
         for t in items:
             is_number = isinstance(t, int | float | np.number) and not isinstance(t, bool)
             if not is_number or not 0 <= t <= limit:
                 rule = f"must be 0 to {limit:g} {unit}s, the longest follow-up in training"
-                remedy = "leave it out: nothing is known beyond the follow-up"
+                beyond = is_number and t > limit
+                remedy = "leave it out: nothing is known beyond the follow-up" if beyond else form
                 problems.append(Problem(None, "times", rule, json_safe(t), remedy))
             elif float(t) in values:
                 problems.append(Problem(None, "times", "must not repeat", float(t), "drop one"))
             else:
-                values.append(float(t))
-        if problems:
-            raise InputError(problems)
-        return np.array(values)
+                values[float(t)] = None
+        return np.array(list(values)), problems
 
     def _notes(self, X: FloatArray, times: FloatArray) -> list[tuple[str, ...]]:
         notes = self._envelope.notes(X)

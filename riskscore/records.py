@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskscore._reader import nearest
-from riskscore.errors import InputError, Problem, json_safe
+from riskscore.errors import SHOWN, InputError, Problem, json_safe
 from riskscore.study import Predictor
 
-__all__ = ["encode_columns", "encode_records", "encode_values", "is_missing"]
+__all__ = ["checked", "encode_columns", "encode_records", "encode_values", "is_missing"]
 
 FloatArray = NDArray[np.float64]
 
 
 def encode_records(
     records: Sequence[Mapping[str, Any]], predictors: Sequence[Predictor]
-) -> FloatArray:
-    """Check patients given as dictionaries and return the model's input.
+) -> tuple[FloatArray, list[Problem]]:
+    """Return the model's input from patients given as dictionaries, and every problem found.
 
     Parameters
     ----------
@@ -36,32 +36,29 @@ def encode_records(
 
     Returns
     -------
-    ndarray of shape (n_patients, n_predictors)
-        A category is its level's index (0 = reference), a number is itself.
-
-    Raises
-    ------
-    InputError
-        Listing every problem: row (1-based), field, rule, value, remedy.
+    X : ndarray of shape (n_patients, n_predictors)
+        A category is its level's index (0 = reference), a number is itself; NaN where a value has
+        a problem.
+    problems : list of Problem
     """
     names = [p.name for p in predictors]
     known = set(names)
     problems: list[Problem] = []
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for row, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
             remedy = "give each patient as predictor names with values"
             problems.append(Problem(row, "patient", "must be an object", json_safe(record), remedy))
-            continue
+            record = {}
         # dict views compare as sets at C speed: the usual, correct record costs one comparison.
-        if record.keys() != known:
-            problems += _key_problems(row, record, names)
-    if any(not isinstance(record, Mapping) for record in records):
-        raise InputError(problems)
+        elif record.keys() != known:
+            problems += _key_problems(row, record, names, hints=len(problems) < SHOWN)
+        for name in names:
+            columns[name].append(record.get(name, ABSENT))
     if not records:
         problems.append(_no_patients())
-    columns = {name: [record.get(name, ABSENT) for record in records] for name in names}
     X, found = encode_columns(columns, predictors)
-    return checked(X, problems + found)
+    return X, problems + found
 
 
 def encode_columns(
@@ -127,8 +124,8 @@ def encode_values(values: Sequence[Any], predictor: Predictor) -> tuple[FloatArr
     encoded[rows] = np.nan
     return encoded, [
         problem
-        for i in rows.tolist()
-        if (problem := _value_problem(i + 1, values[i], predictor)) is not None
+        for number, i in enumerate(rows.tolist())
+        if (problem := _value_problem(i + 1, values[i], predictor, hint=number < SHOWN))
     ]
 
 
@@ -168,33 +165,40 @@ def _as_number(value: object) -> float:
         return math.nan
 
 
-def _key_problems(row: int, record: Mapping[str, Any], names: list[str]) -> Iterable[Problem]:
+def _key_problems(
+    row: int, record: Mapping[str, Any], names: list[str], *, hints: bool
+) -> Iterable[Problem]:
     for name in names:
         if name not in record:
             yield Problem(row, name, "is missing", None, "add it: the model needs every predictor")
-    for key in record:
-        if key not in names:
-            remedy = f"{nearest(str(key), names)}the model takes {', '.join(names)}"
-            yield Problem(
-                row, json_safe(str(key)), "is not a predictor of this model", None, remedy
-            )
+    unknown = [key for key in record if key not in names]
+    for number, key in enumerate(unknown):
+        # Looking for the nearest name is slow; nobody reads the thousandth hint.
+        hint = nearest(str(key)[:100], names) if hints and number < SHOWN else ""
+        remedy = f"{hint}the model takes {', '.join(names)}"
+        yield Problem(row, json_safe(str(key)), "is not a predictor of this model", None, remedy)
 
 
-def _value_problem(row: int, value: object, p: Predictor) -> Problem | None:
+def _value_problem(row: int, value: object, p: Predictor, *, hint: bool) -> Problem | None:
     if value is ABSENT:
         return None
     if is_missing(value):
         return Problem(row, p.name, "must not be missing", None, f"give {p.allowed()}")
     found = json_safe(value)
     if p.is_category:
-        hint = nearest(str(value), p.levels) or f"use {p.allowed()}"
-        return Problem(row, p.name, f"must be {p.allowed()}", found, hint.rstrip(" "))
+        likely = nearest(str(found), p.levels).rstrip() if hint else ""
+        remedy = likely or f"use {p.allowed()}"
+        return Problem(row, p.name, f"must be {p.allowed()}", found, remedy)
     number = _as_number(value)
     if math.isnan(number):
         remedy = "write it as a plain number, without quotes or unit"
         return Problem(row, p.name, "must be a number", found, remedy)
     return Problem(
-        row, p.name, f"must be {p.allowed()}", found, f"check the value and its unit ({p.unit})"
+        row,
+        p.name,
+        f"must be {p.allowed()}",
+        found,
+        f"check the value and its unit ({p.unit_words})",
     )
 
 

@@ -70,12 +70,17 @@ class Predictor:
         """The number each level has in the model's input: its position, 0 for the reference."""
         return {level: float(i) for i, level in enumerate(self.levels)}
 
+    @property
+    def unit_words(self) -> str:
+        """The unit as written after a number: "years", "ng/mL"."""
+        return f"{self.unit}s" if self.unit in TIME_UNITS else self.unit
+
     def allowed(self) -> str:
         """Return in words what values the predictor takes."""
         if self.is_category:
             return "one of " + ", ".join(f'"{level}"' for level in self.levels)
         assert self.range is not None
-        return f"{self.range[0]:.12g} to {self.range[1]:.12g} {self.unit}".rstrip()
+        return f"{self.range[0]:.12g} to {self.range[1]:.12g} {self.unit_words}"
 
 
 @dataclass(frozen=True)

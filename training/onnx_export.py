@@ -7,6 +7,7 @@ The graph takes `x` (double [N, p]: level indices and numbers) and gives `surviv
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from riskscore.model import OUTPUTS
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
 from training.forest import CompactForest, leaf_numbers
+from training.tabulate import ProfileTable, tabulated
 
 __all__ = ["register_converters", "to_onnx"]
 
@@ -37,12 +39,9 @@ def register_converters() -> None:
     update_registered_converter(
         StudyEncoder, "RiskscoreStudyEncoder", _encoder_shape, _convert_encoder, overwrite=True
     )
-    for model, alias, converter in (
-        (CoxModel, "RiskscoreCoxModel", _convert_cox),
-        (CompactForest, "RiskscoreCompactForest", _convert_forest),
-    ):
+    for model, (_, converter) in _MODELS.items():
         update_registered_converter(
-            model, alias, _curves_shape, converter, overwrite=True, parser=_curves_parser
+            model, _alias(model), _curves_shape, converter, overwrite=True, parser=_curves_parser
         )
 
 
@@ -62,7 +61,7 @@ def to_onnx(pipeline: Pipeline, n_predictors: int, name: str, properties: dict[s
     """
     register_converters()
     model = convert_sklearn(
-        pipeline,
+        tabulated(pipeline),
         name=name,
         initial_types=[("x", DoubleTensorType([None, n_predictors]))],
         target_opset=OPSET,
@@ -70,8 +69,9 @@ def to_onnx(pipeline: Pipeline, n_predictors: int, name: str, properties: dict[s
     model.ir_version = IR_VERSION
     model.doc_string = ""
     onnx.helper.set_model_props(model, properties)
-    onnx.checker.check_model(model, full_check=False)
     data: bytes = model.SerializeToString(deterministic=True)
+    del model  # a forest's table is most of it: hold it once
+    onnx.checker.check_model(data)
     return data
 
 
@@ -81,23 +81,22 @@ def _encoder_shape(operator: Any) -> None:
 
 
 def _curves_parser(scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:
-    operator = scope.declare_local_operator(_alias(model), model)
+    operator = scope.declare_local_operator(_alias(type(model)), model)
     operator.inputs = inputs
     for name in OUTPUTS:
         operator.outputs.append(scope.declare_local_variable(name, DoubleTensorType()))
     return operator.outputs
 
 
-def _alias(model: Any) -> str:
-    return "RiskscoreCoxModel" if isinstance(model, CoxModel) else "RiskscoreCompactForest"
+def _alias(model: type) -> str:
+    return f"Riskscore{model.__name__}"
 
 
 def _curves_shape(operator: Any) -> None:
     rows = operator.inputs[0].type.shape[0]
-    model = operator.raw_operator
-    n_times = len(model.efron_.times if isinstance(model, CoxModel) else model.times_)
+    n_times, _ = _MODELS[type(operator.raw_operator)]
     for output in operator.outputs[:-1]:
-        output.type = DoubleTensorType([rows, n_times])
+        output.type = DoubleTensorType([rows, n_times(operator.raw_operator)])
     operator.outputs[-1].type = DoubleTensorType([rows])
 
 
@@ -110,8 +109,9 @@ class _Graph:
 
     def const(self, values: Any) -> str:
         name: str = self.scope.get_unique_variable_name("c")
-        tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(values), name)
-        self.container.add_initializer(name, None, None, tensor)
+        tensor = onnx.numpy_helper.from_array(np.asarray(values, order="C"), name)
+        # Not by `add_initializer`, which keeps a second copy of every tensor to find equal ones.
+        self.container.initializers.append(tensor)
         return name
 
     def add(self, op: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
@@ -208,29 +208,47 @@ def _convert_forest(scope: Any, operator: Any, container: Any) -> None:
     """Each tree gives its leaf's number; the leaves' curves are gathered and averaged."""
     model: CompactForest = operator.raw_operator
     g = _Graph(scope, container)
-    survival, lower, upper, score = (v.full_name for v in operator.outputs)
     x = operator.inputs[0].full_name
-    n_times = len(model.times_)
     # scikit-learn compares float32(x) with its threshold, and so does the graph.
     x32 = g.add("Cast", x, to=1)
     numbers = g.add("TreeEnsembleRegressor", x32, op_domain="ai.onnx.ml", **_ensemble(model.trees_))
     leaf = g.add("Add", g.add("Cast", numbers, to=7), g.const(model.offsets_[None, :]))
     # The risk score travels as a last column beside the curve.
-    table = np.concatenate([model.survival_, model.mortality_[:, None]], axis=1)
-    rows = g.add("Gather", g.const(table.astype(np.float32)), leaf, axis=0)
-    mean = g.add(
-        "Cast", g.add("ReduceMean", rows, g.const(np.array([1], np.int64)), keepdims=0), to=11
-    )
+    table = g.const(np.concatenate([model.survival_, model.mortality_[:, None]], axis=1))
+    curves = g.add("Gather", table, leaf, axis=0)
+    # A product with ones sums each patient's trees in one order, whoever else is in the batch;
+    # ReduceMean takes another order for one patient than for several.
+    ones = g.const(np.ones((1, len(model.trees_)), np.float32))
+    total = g.add("Squeeze", g.add("MatMul", ones, curves), g.const(np.array([1], np.int64)))
+    n_trees = g.const(np.array([float(len(model.trees_))]))
+    mean = g.add("Div", g.add("Cast", total, to=11), n_trees)
     # A tree sends a missing value somewhere; a patient with one gets no answer instead.
-    total = g.add("ReduceSum", x, g.const(np.array([1], np.int64)), keepdims=1)
-    mean = g.add("Where", g.add("IsNaN", total), g.const(NAN), mean)
-    sizes = g.const(np.array([n_times, 1], np.int64))
-    parts = [survival, g.scope.get_unique_variable_name("score")]
-    g.container.add_node(
-        "Split", [mean, sizes], parts, op_version=OPSET[""], axis=1,
-        name=g.scope.get_unique_operator_name("Split"),
-    )  # fmt: skip
-    g.add("Squeeze", parts[1], g.const(np.array([1], np.int64)), out=score)
+    known = g.add("ReduceSum", x, g.const(np.array([1], np.int64)), keepdims=1)
+    answer = g.add("Where", g.add("IsNaN", known), g.const(NAN), mean)
+    _unbounded(g, answer, operator)
+
+
+def _convert_table(scope: Any, operator: Any, container: Any) -> None:
+    """Look the patient's combination of levels up; a last row of NaN is for those that are none."""
+    model: ProfileTable = operator.raw_operator
+    g = _Graph(scope, container)
+    x = operator.inputs[0].full_name
+    table = np.column_stack([model.survival, model.score])
+    none = np.array([len(table)], dtype=np.float64)
+    table = np.vstack([table, np.full(table.shape[1], np.nan)])
+    number = g.add("MatMul", x, g.const(model.weights))
+    number = g.add("Where", g.add("IsNaN", number), g.const(none), number)
+    answer = g.add("Gather", g.const(table), g.add("Cast", number, to=7), axis=0)
+    _unbounded(g, answer, operator)
+
+
+def _unbounded(g: _Graph, answer: str, operator: Any) -> None:
+    """Split curves from the risk score beside them, and give bounds of NaN."""
+    survival, lower, upper, score = (v.full_name for v in operator.outputs)
+    last = g.const(np.array([-1], np.int64))
+    axis = g.const(np.array([1], np.int64))
+    g.add("Slice", answer, g.const(np.array([0], np.int64)), last, axis, out=survival)
+    g.add("Gather", answer, g.const(np.array(-1, np.int64)), axis=1, out=score)
     for bound in (lower, upper):
         g.add("Mul", survival, g.const(NAN), out=bound)
 
@@ -275,3 +293,11 @@ def _float32_below(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     rounded = threshold.astype(np.float32)
     above = rounded.astype(np.float64) > threshold
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+_MODELS: dict[type, tuple[Callable[[Any], int], Callable[[Any, Any, Any], None]]] = {
+    CoxModel: (lambda model: len(model.efron_.times), _convert_cox),
+    CompactForest: (lambda model: len(model.times_), _convert_forest),
+    ProfileTable: (lambda model: model.survival.shape[1], _convert_table),
+}
+"""Number of grid times, and converter, of each model that gives curves."""

@@ -14,14 +14,14 @@ CURVES = np.array([[0.9, 0.5, 0.2], [1.0, 0.8, 0.7]])
 def test_a_curve_is_right_continuous_and_one_before_the_first_time() -> None:
     """At a grid time the curve has already dropped; just before it has not."""
     times = np.array([0.0, 1.999, 2.0, 4.999, 5.0, 9.0, 30.0])
-    np.testing.assert_array_equal(
-        curves.at(GRID, CURVES, times)[0], [1, 1, 0.9, 0.9, 0.5, 0.2, 0.2]
-    )
+    read = curves.at(CURVES, curves.positions(GRID, times))
+    np.testing.assert_array_equal(read[0], [1, 1, 0.9, 0.9, 0.5, 0.2, 0.2])
 
 
 def test_times_may_come_in_any_order() -> None:
     """The answer follows the question."""
-    np.testing.assert_array_equal(curves.at(GRID, CURVES, np.array([9.0, 2.0]))[1], [0.7, 1.0])
+    read = curves.at(CURVES, curves.positions(GRID, np.array([9.0, 2.0])))
+    np.testing.assert_array_equal(read[1], [0.7, 1.0])
 
 
 def test_the_median_is_the_first_time_at_half_or_below() -> None:
@@ -41,5 +41,5 @@ def test_the_median_is_the_first_time_at_half_or_below() -> None:
 def test_the_restricted_mean_is_the_area_up_to_the_limit(limit: float, area: list[float]) -> None:
     """Rectangles added by hand, with limits before, between and after the steps."""
     np.testing.assert_allclose(
-        curves.restricted_mean(GRID, CURVES, limit), area, rtol=1e-15
+        curves.restricted_mean(CURVES, curves.interval_widths(GRID, limit)), area, rtol=1e-15
     )  # a few additions in another order

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 import onnx
 import pandas as pd
@@ -18,7 +18,7 @@ import riskscore
 from riskscore import BundleError, InputError, load_model
 from riskscore.model import ROWS_AT_ONCE, RiskModel
 
-matplotlib.use("Agg")
+mpl.use("Agg")
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ def test_a_patient_unlike_any_in_training_is_told_so(forest: RiskModel, cox: Ris
     notes = forest.predict([{**base, "age": low}, {**base, "age": 18}]).notes
     assert notes[0] == ""
     assert notes[1] == (
-        f"no such patient in the training data: age 18 is outside {low:g} to {high:g} year"
+        f"no such patient in the training data: age 18 is outside {low:g} to {high:g} years"
     )
     seen = {tuple(c) for c in cox.manifest.envelope["combinations"]}
     unseen = next(
@@ -158,7 +158,10 @@ def test_a_patient_unlike_any_in_training_is_told_so(forest: RiskModel, cox: Ris
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        ([-1], r"times must be 0 to [\d.]+ months, the longest follow-up in training, got -1"),
+        (
+            [-1],
+            r"times must be 0 to [\d.]+ months, .*got -1; give times in months, such as \[6, 12",
+        ),
         ([1e9], r"got 1000000000.0; leave it out: nothing is known beyond the follow-up"),
         ([float("nan")], "got 'nan'"),
         ([float("inf")], "got 'inf'"),
@@ -176,6 +179,25 @@ def test_a_time_that_cannot_be_answered_is_refused(
     """Beyond the follow-up there is no extrapolation, and the error names the limit."""
     with pytest.raises(InputError, match=message):
         cox.predict(patient, times)
+
+
+def test_problems_of_patients_and_times_come_together(
+    cox: RiskModel, patient: dict[str, str]
+) -> None:
+    """One answer lists everything that must be mended."""
+    with pytest.raises(InputError) as caught:
+        cox.predict({**patient, "treatment": "x"}, [900, "6"])
+    assert [p.field for p in caught.value.problems] == ["times", "times", "treatment"]
+
+
+def test_one_patient_gets_the_answer_a_batch_would_give(
+    forest: RiskModel, patient: dict[str, Any]
+) -> None:
+    """Company does not change a prediction, to the last bit."""
+    batch = [{**patient, "age": 30 + i % 50} for i in range(300)]
+    together = forest.answer(batch).survival
+    alone = np.vstack([forest.answer([p]).survival for p in batch])
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_the_longest_follow_up_itself_can_be_asked(cox: RiskModel, patient: dict[str, str]) -> None:
@@ -268,7 +290,7 @@ def test_the_plot_draws_the_curve_that_is_predicted(
     assert ax.get_xlabel() == "Months since first DEB-TACE session"
     assert ax.get_legend() is not None
     many = forest.predict([{**patient, "age": a} for a in range(40, 60)])
-    ax = many.plot(matplotlib.figure.Figure().subplots())
+    ax = many.plot(mpl.figure.Figure().subplots())
     assert len(ax.lines) == 20
     assert not ax.collections
     assert ax.get_legend() is None

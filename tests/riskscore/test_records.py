@@ -13,13 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskscore.errors import InputError
-from riskscore.records import encode_columns, encode_records, is_missing
+from riskscore.records import checked, encode_columns, is_missing
+from riskscore.records import encode_records as encode_with_problems
 from riskscore.study import Predictor
 
 SEX = Predictor("sex", "Sex", levels=("male", "female"))
 ECOG = Predictor("ecog", "ECOG", levels=("0", "1", "2"))
 AGE = Predictor("age", "Age", unit="year", range=(18.0, 80.0))
 THREE = (SEX, ECOG, AGE)
+
+
+def encode_records(records: Any, predictors: Any) -> Any:
+    """Encode, and raise if there are problems, as predicting does."""
+    return checked(*encode_with_problems(records, predictors))
+
+
 GOOD: dict[str, Any] = {"sex": "female", "ecog": "2", "age": 61}
 
 
@@ -46,11 +54,11 @@ def test_numpy_numbers_are_numbers(value: Any) -> None:
         ("sex", None, r'sex must not be missing; give one of "male", "female"'),
         ("sex", "", r"sex must not be missing"),
         ("ecog", 1, r"ecog must be one of"),
-        ("age", 130, r"age must be 18 to 80 year, got 130; check the value and its unit"),
-        ("age", 17.999, r"age must be 18 to 80 year, got 17.999"),
-        ("age", math.inf, r"age must be 18 to 80 year, got 'inf'"),
-        ("age", -math.inf, r"age must be 18 to 80 year"),
-        ("age", math.nan, r"age must not be missing; give 18 to 80 year"),
+        ("age", 130, r"age must be 18 to 80 years, got 130; check the value and its unit"),
+        ("age", 17.999, r"age must be 18 to 80 years, got 17.999"),
+        ("age", math.inf, r"age must be 18 to 80 years, got 'inf'"),
+        ("age", -math.inf, r"age must be 18 to 80 years"),
+        ("age", math.nan, r"age must not be missing; give 18 to 80 years"),
         ("age", "61", r"age must be a number, got '61'; write it as a plain number"),
         ("age", True, r"age must be a number, got True"),
         ("age", 10**400, r"age must be a number"),
@@ -115,8 +123,16 @@ def test_columns_keep_what_the_model_does_not_name() -> None:
     X, problems = encode_columns({"id": [1, 2], "sex": ["male"] * 2, "ages": [20, 30]}, (SEX, AGE))
     np.testing.assert_array_equal(X[:, 0], [0, 0])
     assert [str(p) for p in problems] == [
-        'age column is missing; did you mean "ages"? add it, with 18 to 80 year'
+        'age column is missing; did you mean "ages"? add it, with 18 to 80 years'
     ]
+
+
+def test_a_thousand_wrong_names_are_refused_without_a_search_for_each() -> None:
+    """Only the problems that are spelt out get a hint; the rest name what the model takes."""
+    record = {**GOOD, **{f"agee{i}": 1 for i in range(1000)}}
+    _, problems = encode_with_problems([record], THREE)
+    assert len(problems) == 1000
+    assert sum("did you mean" in p.remedy for p in problems) <= 20
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:

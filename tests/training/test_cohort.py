@@ -45,8 +45,8 @@ def test_a_good_cohort_is_taken_whole(cohort_frame: pd.DataFrame) -> None:
         ("vascular_invasion", "Yes", r'row 3: vascular_invasion must be one of "no", "yes", got'
          r' \'Yes\'; did you mean "yes"\?'),
         ("treatment", "TACE", r"row 3: treatment must be one of"),
-        ("age", 130.0, r"row 3: age must be 18 to 80 year, got 130.0; check the value and its unit"),
-        ("age", None, r"row 3: age must not be missing; give 18 to 80 year"),
+        ("age", 130.0, r"row 3: age must be 18 to 80 years, got 130.0; check the value and its unit"),
+        ("age", None, r"row 3: age must not be missing; give 18 to 80 years"),
         ("tumor_number", None, r"row 3: tumor_number must not be missing"),
         ("os_months", -2.0, r"row 3: os_months must be above 0, got -2.0; leave the row out"),
         ("os_months", 0.0, r"row 3: os_months must be above 0, got 0.0"),
@@ -94,7 +94,7 @@ def test_a_level_nobody_has_is_refused(cohort_frame: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("age", r"age column is missing; add it, with 18 to 80 year"),
+        ("age", r"age column is missing; add it, with 18 to 80 years"),
         ("os_months", r"os_months column is missing; add it, with follow-up time in months"),
         ("death", r"death column is missing; add it, with 1 for an event"),
     ],

@@ -1,0 +1,1 @@
+"""Speed and memory, measured as ratios against other software in one run; nothing is asserted."""

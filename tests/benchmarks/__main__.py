@@ -1,0 +1,34 @@
+"""`python -m tests.benchmarks`: print every measurement, with machine and versions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from importlib.metadata import version
+
+from tests.benchmarks import forest_size, one_patient
+
+__all__ = ["main"]
+
+BENCHMARKS = {"one-patient": one_patient.measure, "forest-size": forest_size.measure}
+
+
+def main() -> int:
+    """Run the named benchmarks, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    chosen = parser.parse_args().names or list(BENCHMARKS)
+    libraries = ("numpy", "onnxruntime", "scikit-learn", "scikit-survival")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(", ".join(f"{name} {version(name)}" for name in libraries))
+    for name in chosen:
+        print(f"\n{name}")
+        for line in BENCHMARKS[name]():
+            print(f"  {line}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
