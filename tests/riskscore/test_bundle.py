@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from riskscore.bundle import FORMAT, find_bundle, open_bundle, write_bundle
+from riskscore.bundle import FORMAT, HASHED, find_bundle, open_bundle, write_bundle
 from riskscore.errors import BundleError
 
 
@@ -82,7 +82,7 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
         ({"study": {"format": 1}}, r"manifest.json cannot be read: (.|\n)*study is required"),
         ({"files": {"model.onnx": "0"}}, "no hash of evaluation.json, inference.json"),
         (
-            {"files": dict.fromkeys(("../x", "model.onnx", "inference.json", "evaluation.json"), "")},
+            {"files": dict.fromkeys(("../x", *HASHED), "")},
             "not a plain file name",
         ),
     ],

@@ -45,7 +45,7 @@ def test_a_good_cohort_is_taken_whole(cohort_frame: pd.DataFrame) -> None:
         ("vascular_invasion", "Yes", r'row 3: vascular_invasion must be one of "no", "yes", got'
          r' \'Yes\'; did you mean "yes"\?'),
         ("treatment", "TACE", r"row 3: treatment must be one of"),
-        ("age", 130.0, r"row 3: age must be 18 to 80 years, got 130.0; check the value and its unit"),
+        ("age", 130.0, r"row 3: age must be 18 to 80 years, got 130.0; check the value"),
         ("age", None, r"row 3: age must not be missing; give 18 to 80 years"),
         ("tumor_number", None, r"row 3: tumor_number must not be missing"),
         ("os_months", -2.0, r"row 3: os_months must be above 0, got -2.0; leave the row out"),
@@ -171,10 +171,10 @@ def test_a_provenance_file_beside_the_cohort_is_read(cohort_csv: Path) -> None:
     assert read_cohort(cohort_csv, STUDY, "os", CORE).provenance.source == "not stated"
     stated = cohort_csv.with_suffix(".source.toml")
     stated.write_text(
-        'kind = "patients"\nsource = "Our registry"\nlicence = "internal"\nlimits = ["One centre."]\n'
+        'kind = "patients"\nsource = "Our registry"\nlicence = "internal"\nlimits = ["One."]\n'
     )
     provenance = read_cohort(cohort_csv, STUDY, "os", CORE).provenance
-    assert (provenance.kind, provenance.limits) == ("patients", ("One centre.",))
+    assert (provenance.kind, provenance.limits) == ("patients", ("One.",))
     assert provenance.statement == ""
 
 
