@@ -65,7 +65,9 @@ class Manifest:
     grid : str
         "every event time", or "thinned" when event times were left out.
     at_risk : tuple of int
-        Training patients still followed just before each time of the grid.
+        Training rows still followed just before each time of the grid.
+    at_risk_at_horizons : tuple of int
+        The same for each horizon of the outcome.
     follow_up_limit : float
         Longest follow-up; nothing is said beyond it.
     risk_groups : dict
@@ -86,6 +88,7 @@ class Manifest:
     times: tuple[float, ...]
     grid: str
     at_risk: tuple[int, ...]
+    at_risk_at_horizons: tuple[int, ...]
     follow_up_limit: float
     risk_groups: dict[str, Any]
     intervals: dict[str, Any]
@@ -131,7 +134,8 @@ class Manifest:
         try:
             values["study"] = Study.from_dict(content["study"], f"{where}/manifest.json")
             values["times"] = tuple(float(t) for t in content["times"])
-            values["at_risk"] = tuple(int(n) for n in content["at_risk"])
+            for name in ("at_risk", "at_risk_at_horizons"):
+                values[name] = tuple(int(n) for n in content[name])
         except (StudyError, TypeError, ValueError) as error:
             raise BundleError(f"{where}: manifest.json cannot be read: {error}") from error
         return cls(**values)

@@ -45,11 +45,12 @@ def add_fit_parser(commands: Any) -> None:
 def cohort_line(cohort: Cohort) -> str:
     """Return the cohort in one line."""
     unit, flow = cohort.study.time_unit, cohort.flow
+    event = cohort.outcome.event.replace("_", " ")
     excluded = flow["read"] - flow["analysed"]
     rows = "" if cohort.groups is None else f" in {len(cohort.time)} rows"
     return (
         f"{cohort.name}: {cohort.n_patients} patients{rows}, {int(cohort.event.sum())} events "
-        f"({cohort.outcome.label.lower()}), follow-up up to {cohort.time.max():.4g} {unit}s"
+        f"({event}), follow-up up to {cohort.time.max():.4g} {unit}s"
         + (f"; {excluded} of {flow['read']} rows left out by rule" if excluded else "")
     )
 

@@ -188,7 +188,8 @@ def _manifest(
         study=cohort.study,
         times=tuple(times.tolist()),
         grid="thinned" if thinned else "every event time",
-        at_risk=tuple(int(n) for n in (cohort.time[:, None] >= times).sum(axis=0)),
+        at_risk=_at_risk(cohort, times),
+        at_risk_at_horizons=_at_risk(cohort, np.array(cohort.outcome.horizons)),
         follow_up_limit=float(cohort.time.max()),
         risk_groups=_risk_groups(pipeline.predict(cohort.X)),
         intervals=intervals,
@@ -216,6 +217,12 @@ def _manifest(
         statement=statement,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _at_risk(cohort: Cohort, times: FloatArray) -> tuple[int, ...]:
+    """Return how many rows are still followed just before each time."""
+    before = np.searchsorted(np.sort(cohort.time), times, side="left")
+    return tuple((len(cohort.time) - before).tolist())
 
 
 def _cox_inference(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def awkward_frame() -> pd.DataFrame:
     stage[:3] = 3
     size = random.uniform(1, 20, n).round(2)
     marker = np.exp(random.normal(4, 2, n)).clip(0.2, 90000).round(3)
-    hazard = np.exp(0.4 * stage + 0.05 * size + 0.2 * np.log(marker))
+    hazard = np.exp(0.2 * stage + 0.05 * size + 0.2 * np.log(marker))
     death = random.exponential(900 / hazard)
     censored = random.uniform(60, 400, n)
     return pd.DataFrame(

@@ -74,7 +74,7 @@ def test_predicting_works_with_the_base_dependencies_alone(
         "from riskscore.study import shipped_studies\n"
         "from riskscore.bundle import shipped_bundles\n"
         "assert len(shipped_studies()) == 2 and 'deb-tace-hcc/os/cox' in shipped_bundles()\n"
-        f"print(riskscore.load_model({str(cox_bundle)!r}).predict({patient!r}).to_frame())\n"
+        f"print(riskscore.load_model({str(cox_bundle)!r}).predict({patient!r}).to_frame().T)\n"
         "from riskscore.cli import main; main(['models'])"
     )
     done = subprocess.run(

@@ -56,6 +56,9 @@ def test_the_manifest_states_the_facts(cohort: Cohort, tmp_path: Path) -> None:
     assert manifest.times == tuple(sorted(frame.loc[frame["death"] == 1, "os_months"].unique()))
     at_12 = max(i for i, t in enumerate(manifest.times) if t <= 12)
     assert manifest.at_risk[at_12] == (frame["os_months"] >= manifest.times[at_12]).sum()
+    assert manifest.at_risk_at_horizons == tuple(
+        (frame["os_months"] >= h).sum() for h in (6, 12, 18, 24)
+    )
     counts = frame["tumor_number"].value_counts().to_dict()
     assert manifest.training["predictors"]["tumor_number"] == counts
     assert sum(manifest.risk_groups["training_counts"]) == 90
