@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
-from training.published.records import Counts, Means, Rate
+from training.published.records import Counts, Rate
 from training.reconstruction.rows import Row, asked, counted
 from training.reconstruction.subject import Subject
 
@@ -23,16 +23,20 @@ def baseline_rows(cohort: Subject) -> Iterator[Row]:
     row = counted(where, "patients", [a.n for a in arms], [int(a.sum()) for a in cohort.arms])
     yield replace(row, note=f"two numbers are the arms: {' / '.join(a.id for a in arms)}")
     for means in published.means:
+        where = means.where
         groups = [cohort.numbers(means.variable)[arm] for arm in cohort.arms]
+        yield asked(where, f"{means.variable}: mean", means.mean, [float(g.mean()) for g in groups])
         yield asked(
-            means.where, f"{means.variable}: mean", means.mean, [float(g.mean()) for g in groups]
-        )
-        yield asked(
-            means.where, f"{means.variable}: SD", means.sd, [float(g.std(ddof=1)) for g in groups]
+            where, f"{means.variable}: SD", means.sd, [float(g.std(ddof=1)) for g in groups]
         )
         if means.p is not None:
-            p = f"{stats.ttest_ind(*groups).pvalue:.3f}"
-            yield Row(means.where, f"{means.variable}: P", str(means.p), p, note=_t_note(means))
+            found = [(float(g.mean()), float(g.std(ddof=1)), len(g)) for g in groups]
+            printed = zip(means.mean, means.sd, means.n, strict=True)
+            source = _t_test([(mean.value, sd.value, n) for mean, sd, n in printed])
+            note = "t-test of the printed means and SDs: "
+            note += f"{source:.3f} two-sided, {source / 2:.3f} one-sided"
+            row = Row(where, f"{means.variable}: P", str(means.p), f"{_t_test(found):.3f}")
+            yield replace(row, note=note)
     for counts in published.counts:
         yield from _count_rows(cohort, counts)
     for rate in published.rates:
@@ -53,12 +57,9 @@ def _count_rows(cohort: Subject, counts: Counts) -> Iterator[Row]:
         yield Row(counts.where, f"{counts.variable}: P", str(counts.p), f"{p:.3f}", note=note)
 
 
-def _t_note(means: Means) -> str:
-    if len(means.n) != 2:
-        return ""
-    (mean1, mean2), (sd1, sd2) = ([x.value for x in part] for part in (means.mean, means.sd))
-    p = stats.ttest_ind_from_stats(mean1, sd1, means.n[0], mean2, sd2, means.n[1]).pvalue
-    return f"t-test of the printed means and SDs: {p:.3f} two-sided, {p / 2:.3f} one-sided"
+def _t_test(groups: Sequence[tuple[float, float, int]]) -> float:
+    """Return the two-sided P of Student's t-test from mean, SD and size of two groups."""
+    return float(stats.ttest_ind_from_stats(*groups[0], *groups[1]).pvalue)
 
 
 def _differs(counts: Counts, p: float) -> bool:

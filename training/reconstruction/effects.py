@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from riskscore.errors import ModelError
 from training.published.records import Effect
 from training.reconstruction.rows import Agreement, Row, asked
 from training.reconstruction.statistics import CoxFit, cox, kaplan_meier, logrank
@@ -94,12 +95,20 @@ def regression_rows(cohort: Subject) -> Iterator[Row]:
             yield Row(where, f"{name}: coefficient", str(effect.coefficient), found, note=note)
     for effect in cohort.published.effects:
         if effect.model == "univariable":
-            alone = _fit(cohort, (effect,), "efron")
             note = "" if effect.level else "the source does not say which level is compared"
-            found = f"{alone.hazard_ratio[0]:.3f}"
-            yield Row(
-                effect.where, f"{effect.variable} alone: HR", str(effect.hr), found, note=note
+            where, label, found = (
+                effect.where,
+                f"{effect.variable} alone: HR",
+                _alone(cohort, effect),
             )
+            yield Row(where, label, str(effect.hr), found, note=note)
+
+
+def _alone(cohort: Subject, effect: Effect) -> str:
+    try:
+        return f"{_fit(cohort, (effect,), 'efron').hazard_ratio[0]:.3f}"
+    except ModelError:  # asked of no cohort, so no reason to refuse one
+        return "not estimable"
 
 
 def implied_rows(cohort: Subject) -> Iterator[Row]:

@@ -12,6 +12,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from riskscore.errors import ModelError
+
 __all__ = ["CoxFit", "Curve", "cox", "kaplan_meier", "logrank"]
 
 FloatArray = NDArray[np.float64]
@@ -20,6 +22,9 @@ BoolArray = NDArray[np.bool_]
 HALF = 0.5
 DENSITY_STEP = 0.05
 """How far from one half the curve is read to estimate its density at the median (Collett)."""
+NEWTON_STEPS = 25
+LARGEST = 300.0
+"""A log hazard beyond this is no estimate, and its exponential would soon overflow."""
 NOISE = 1e-12
 """Forgives the rounding of a product of fractions where a curve meets one half."""
 
@@ -141,7 +146,7 @@ def cox(time: FloatArray, event: BoolArray, x: FloatArray, ties: str = "efron") 
 
     Raises
     ------
-    ArithmeticError
+    ModelError
         If the iteration does not settle, as with a predictor that separates the events.
     """
     deaths = np.flatnonzero(event)
@@ -150,17 +155,21 @@ def cox(time: FloatArray, event: BoolArray, x: FloatArray, ties: str = "efron") 
     share = rank / same.sum(axis=1) if ties == "efron" else np.zeros(len(deaths))
     weight = (time >= time[deaths][:, None]).astype(float)
     weight -= share[:, None] * ((time == time[deaths][:, None]) & event)
+    x = x - x.mean(axis=0)  # changes no coefficient, and keeps the exponentials small
     beta = np.zeros(x.shape[1])
-    for _ in range(50):
-        risk = weight * np.exp(x @ beta)
+    for _ in range(NEWTON_STEPS):
+        log_hazard = x @ beta
+        if np.abs(log_hazard).max() > LARGEST:
+            break
+        risk = weight * np.exp(log_hazard)
         total = risk.sum(axis=1)
         mean = risk @ x / total[:, None]
         square = np.einsum("dn,np,nq->pq", risk / total[:, None], x, x)
         information = square - mean.T @ mean
+        if np.linalg.cond(information) > 1e12:
+            break
         step = np.linalg.solve(information, (x[deaths] - mean).sum(axis=0))
         beta = beta + step
-        if not np.all(np.isfinite(beta)) or np.abs(beta).max() > 50:
-            break
         if np.abs(step).max() < 1e-10:
             return CoxFit(beta, np.sqrt(np.diag(np.linalg.inv(information))))
-    raise ArithmeticError("the Cox model did not converge: a predictor may separate the events")
+    raise ModelError("the Cox model did not converge: a predictor may separate the events")

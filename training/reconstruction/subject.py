@@ -70,7 +70,7 @@ class Subject:
         predictor = self.study.predictors[effect.variable]
         if not predictor.is_category:
             return self.numbers(effect.variable)
-        return self.column(effect.variable).map(predictor.index).to_numpy(dtype=float)
+        return np.asarray(self.column(effect.variable).map(predictor.index), dtype=np.float64)
 
 
 def subject(frame: pd.DataFrame, published: Published) -> Subject:
