@@ -451,7 +451,7 @@ def test_a_cohort_that_misses_a_figure_is_found_out(committed: pd.DataFrame) -> 
 def test_a_table_that_is_no_cohort_is_refused_with_every_problem(committed: pd.DataFrame) -> None:
     """Every missing column is named at once."""
     published = load_published(DEB_TACE)
-    with pytest.raises(InputError, match="response_3m is a missing column") as caught:
+    with pytest.raises(InputError, match="response_3m column is missing") as caught:
         compare(committed.drop(columns=["response_3m", "ecog"]), published)
     assert {problem.field for problem in caught.value.problems} >= {"response_3m", "ecog"}
 

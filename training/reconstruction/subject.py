@@ -97,8 +97,8 @@ def subject(frame: pd.DataFrame, published: Published) -> Subject:
         raise KeyError(f"study {study.id} declares no treatment")
     for counts in published.counts:
         if counts.variable not in study.predictors and counts.variable not in frame.columns:
-            rule, remedy = "is a missing column", "a reconstructed cohort has it"
-            problems.append(Problem(None, counts.variable, rule, None, remedy))
+            remedy = f"add it, with {', '.join(counts.levels)} or anything else for not evaluated"
+            problems.append(Problem(None, counts.variable, "column is missing", None, remedy))
     if problems:
         raise InputError(problems, "cohort")
     arms = tuple(
