@@ -137,11 +137,14 @@ class Facts:
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Return a table of plain values as pairs of text, in its order."""
-        inner = self.table(key)
-        for name, value in inner.values.items():
-            if value is None or value == "" or isinstance(value, dict | list):
-                inner.refuse(name, "must be a plain value, not empty", value, FIT_AGAIN)
-        return tuple((name, str(value)) for name, value in inner.values.items())
+        return self.table(key).plain()
+
+    def plain(self) -> tuple[tuple[str, str], ...]:
+        """Return this table's own values as pairs of text, in its order."""
+        for name, value in self.values.items():
+            if not isinstance(value, str | int | float) or not str(value).strip():
+                self.refuse(name, "must be a plain value, not empty", value, FIT_AGAIN)
+        return tuple((name, str(value)) for name, value in self.values.items())
 
     def _list(self, key: str, remedy: str) -> list[Any]:
         if key not in self.values:

@@ -1,7 +1,7 @@
 """The card as data: everything it says, typed, unformatted, whatever it is rendered to.
 
-Numbers are raw (probabilities from 0 to 1, times in the study's unit); `formats` alone turns them
-into text. A field holds something, unless it is marked with what its being empty means.
+Numbers are raw (probabilities, times in the study's unit) until `formats` makes them text. A field
+holds something, unless it is marked with what its being empty means.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class EmptyMeans:
 
 @dataclass(frozen=True)
 class Identity:
-    """Which model this is, to the byte; `files` and `versions` are pairs of name and value."""
+    """Which model this is; `files` and `versions` are pairs of name and value."""
 
     id: str
     kind: str
@@ -137,16 +137,16 @@ class Performance:
     out_of_bag: float
     out_of_bag_how: str
     out_of_bag_rows: int
+    seed: int
     refits: Annotated[int | None, EmptyMeans("a forest needs no refits")]
     refits_failed: Annotated[int | None, EmptyMeans("a forest needs no refits")]
 
 
 @dataclass(frozen=True)
 class CoxTerm:
-    """One coefficient, and the hazard ratio of the contrast a reader can picture.
+    """One coefficient (per unit of the term), and the hazard ratio of a contrast to picture.
 
-    For a category that is the level against the reference; for a number, its upper quartile in
-    training against its lower (`coef` is per unit of the term). Bounds are 95 %.
+    That is a level against the reference, or a number's upper quartile against its lower.
     """
 
     term: str
@@ -212,16 +212,10 @@ class Intervals:
 
 @dataclass(frozen=True)
 class AtRisk:
-    """Training rows followed just before a horizon, within what counts at event times tell."""
+    """Training rows still followed just before a horizon."""
 
     time: float
-    fewest: int
-    most: int
-
-    @property
-    def is_range(self) -> bool:
-        """Whether the count is known within bounds only."""
-        return self.fewest != self.most
+    rows: int
 
 
 @dataclass(frozen=True)

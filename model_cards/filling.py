@@ -5,8 +5,6 @@ Nothing is predicted before every fact that a card needs has been found to be th
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
 from pathlib import Path
 
 from model_cards._facts import FIT_AGAIN, Facts
@@ -36,6 +34,9 @@ from riskscore.model import load_model
 from riskscore.study import Predictor
 
 __all__ = ["card_of"]
+
+ALWAYS_USED = ("python", "riskscore")
+"""Whose versions every bundle records; which libraries did the fitting depends on the kind."""
 
 DATA_KINDS = ("patients", "reconstructed", "not stated")
 
@@ -69,19 +70,23 @@ def card_of(model: str | Path) -> Card:
     question = _question(manifest, m)
     counts = training.table("predictors")
     predictors = tuple(_predictor(counts, p, data.rows) for p in m.predictors)
+    for name in counts.values.keys() - m.study.predictors.keys():
+        counts.refuse(name, "must be a predictor of the study", None, FIT_AGAIN)
     within = tuple(h for h in question.horizons if h not in question.beyond)
     identity = _identity(manifest, m, training)
     statement = manifest.text("statement", STATE_IT, may_be_empty=data.kind == "patients")
-    if m.kind not in KINDS:
+    if identity.kind not in KINDS:
         remedy = "render it with a version that knows this kind"
         manifest.refuse("kind", f"must be one of {', '.join(KINDS)}", m.kind, remedy)
         raise CardError(problems, where)
     if inference.text("kind") not in ("", m.kind):
         inference.refuse("kind", "must be the manifest's", inference.values["kind"], FIT_AGAIN)
-    fitted = KINDS[m.kind](inference, training.table("settings"), predictors, within)
-    performance = _performance(evaluation, m.kind)
+    settings = training.table("settings")
+    fitted = KINDS[m.kind](inference, settings, predictors, within)
+    performance = _performance(evaluation, m.kind, settings.count("seed"))
     intervals = _intervals(manifest.table("intervals"))
     groups = _risk_groups(manifest.table("risk_groups"))
+    grid = manifest.text("grid")
     _check_grid(manifest, m)
     if problems:
         raise CardError(problems, where)
@@ -95,8 +100,8 @@ def card_of(model: str | Path) -> Card:
         performance=performance,
         model=fitted,
         intervals=intervals,
-        grid=manifest.text("grid"),
-        at_risk=_at_risk(m, within, data.rows),
+        grid=grid,
+        at_risk=tuple(map(AtRisk, within, m.at_risk_at_horizons)),
         risk_groups=groups,
         profiles=examples,
         limitations=(),
@@ -108,14 +113,17 @@ def card_of(model: str | Path) -> Card:
 
 
 def _identity(manifest: Facts, m: Manifest, training: Facts) -> Identity:
+    versions = training.table("versions")
+    for name in ALWAYS_USED:
+        versions.text(name)
     return Identity(
         id=manifest.text("id"),
         kind=manifest.text("kind"),
         digest=m.digest,
         created=manifest.text("created"),
-        bundle_format=m.format,
+        bundle_format=int(m.format),
         files=manifest.pairs("files"),
-        versions=training.pairs("versions"),
+        versions=versions.plain(),
     )
 
 
@@ -192,7 +200,7 @@ def _predictor(counts: Facts, p: Predictor, rows: int) -> PredictorFacts:
     return PredictorFacts(*common, tuple(levels), "", None, "", None)
 
 
-def _performance(evaluation: Facts, kind: str) -> Performance:
+def _performance(evaluation: Facts, kind: str, seed: int) -> Performance:
     c = evaluation.table("concordance")
     # Only a Cox model is refitted to have out-of-bag figures; a forest's trees have them already.
     refits = evaluation.table("refits") if kind == "cox" else None
@@ -201,6 +209,7 @@ def _performance(evaluation: Facts, kind: str) -> Performance:
         out_of_bag=c.number("out_of_bag"),
         out_of_bag_how=c.text("out_of_bag_how"),
         out_of_bag_rows=c.count("out_of_bag_rows"),
+        seed=seed,
         refits=None if refits is None else refits.count("done"),
         refits_failed=None if refits is None else refits.count("failed"),
     )
@@ -229,31 +238,20 @@ def _risk_groups(groups: Facts) -> RiskGroups:
 
 def _check_grid(manifest: Facts, m: Manifest) -> None:
     """Refuse what the model could not be loaded with, or could not answer on."""
-    if not m.times or len(m.times) != len(m.at_risk):
-        manifest.refuse("at_risk", "must have one count for each of times", None, FIT_AGAIN)
+    if not m.times:
+        manifest.refuse("times", "must not be empty", None, FIT_AGAIN)
+    if len(m.at_risk_at_horizons) != len(m.outcome.horizons):
+        rule = "must have one count for each horizon"
+        manifest.refuse("at_risk_at_horizons", rule, None, FIT_AGAIN)
     envelope, predictors = manifest.table("envelope"), m.predictors
     ranges = Facts(envelope.values.get("ranges"), f"{envelope.path}.ranges", envelope.problems)
     for p in predictors:
         if not p.is_category and len(ranges.numbers(p.name)) != 2:
             ranges.refuse(p.name, "must be two numbers", None, FIT_AGAIN)
-    if "combinations" not in envelope:
-        envelope.refuse("combinations", "is missing", None, FIT_AGAIN)
-
-
-def _at_risk(m: Manifest, horizons: Sequence[float], rows: int) -> tuple[AtRisk, ...]:
-    """Bound how many were followed at each horizon by the counts at the event times around it."""
-    found = []
-    for t in horizons:
-        i = bisect_left(m.times, t)
-        # Past the last event time one at least is still followed: the limit is a follow-up time.
-        fewest = m.at_risk[i] if i < len(m.at_risk) else 1
-        if i < len(m.times) and m.times[i] == t:
-            most = fewest
-        elif i:
-            # Where every time of the grid is an event's, one at least left at the time before.
-            left = 1 if m.grid == "every event time" else 0
-            most = max(m.at_risk[i - 1] - left, fewest)
-        else:
-            most = rows
-        found.append(AtRisk(t, fewest, most))
-    return tuple(found)
+    width = sum(p.is_category for p in predictors)
+    found = envelope.values.get("combinations", "")
+    rows = found if isinstance(found, list) and found else [found]
+    fit = all(isinstance(row, list) and len(row) == width for row in rows)
+    if found is not None and not fit:
+        rule = "must be a list of combinations of the categories' levels, or null"
+        envelope.refuse("combinations", rule, None, FIT_AGAIN)

@@ -42,7 +42,7 @@ def n_terms(predictors: Sequence[PredictorFacts]) -> int:
 
 def cox_model(
     inference: Facts,
-    settings: Facts,
+    _: Facts,
     predictors: Sequence[PredictorFacts],
     horizons: Sequence[float],
 ) -> CoxModel:
@@ -63,7 +63,6 @@ def cox_model(
         baseline.refuse("cumulative_hazard", rule, None, FIT_AGAIN)
         times = hazard = ()
     test = inference.table("likelihood_ratio_test")
-    settings.text("ties")
     return CoxModel(
         terms=terms,
         ties=inference.text("ties"),
@@ -98,15 +97,14 @@ def forest_model(
         inference.refuse("importance", rule, None, FIT_AGAIN)
     importance.sort(key=lambda item: -item.concordance_lost)
     for key in SETTINGS:
-        if settings.values.get(key) in (None, ""):
-            settings.refuse(key, "is missing or empty", None, FIT_AGAIN)
+        if key not in settings and key != "seed":  # the performance needs the seed, and notes it
+            settings.refuse(key, "is missing", None, FIT_AGAIN)
     return ForestModel(
         trees=inference.count("trees"),
         leaves=inference.count("leaves"),
         importance=tuple(importance),
         settings=tuple(
-            (SETTINGS.get(key, key.replace("_", " ")), str(value))
-            for key, value in settings.values.items()
+            (SETTINGS.get(key, key.replace("_", " ")), value) for key, value in settings.plain()
         ),
     )
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from model_cards.card import AtRisk, Data, Estimate
+from model_cards.card import Data, Estimate
 
 __all__ = [
-    "at_risk", "change", "coefficient", "cohort_size", "count", "duration", "estimate",
+    "change", "coefficient", "cohort_size", "count", "duration", "estimate",
     "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
     "ratio", "score", "sentence", "with_unit",
 ]  # fmt: skip
@@ -117,13 +117,6 @@ def joined(items: Sequence[str]) -> str:
 def sentence(text: str) -> str:
     """Return text with one full stop at its end."""
     return text if text.endswith(("!", "?")) else text.rstrip(". ") + "."
-
-
-def at_risk(found: AtRisk) -> str:
-    """Return how many were still followed, as one number where it is known exactly."""
-    if found.fewest == found.most:
-        return count(found.most)
-    return f"{count(found.fewest)} to {count(found.most)}"
 
 
 def people(kind: str, *, repeated: bool = False) -> str:

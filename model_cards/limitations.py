@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from model_cards.card import Card, Limitation
 from model_cards.fitted import n_terms
-from model_cards.formats import at_risk, count, duration, joined, people, quantity, ratio
+from model_cards.formats import count, duration, joined, people, quantity, ratio
 
 __all__ = [
     "EVENTS_PER_EFFECT", "EVENTS_PER_EFFECT_FOREST", "FEWEST_AT_RISK", "FEWEST_IN_LEVEL", "LOSS",
@@ -101,13 +101,12 @@ def _small_level(card: Card) -> Iterator[str]:
 def _small_at_risk(card: Card) -> Iterator[str]:
     who = people(card.data.kind, repeated=card.data.repeated)
     for found in card.at_risk:
-        if found.fewest < FEWEST_AT_RISK:
+        if found.rows < FEWEST_AT_RISK:
             when = duration(found.time, card.question.time_unit)
-            n = at_risk(found)
-            plural, verb = ("", "was") if n == "1" else ("s", "were")
+            plural, verb = ("", "was") if found.rows == 1 else ("s", "were")
             yield (
-                f"At {when} only {n} training {who}{plural} {verb} still followed: read that "
-                "figure with care."
+                f"At {when} only {found.rows} training {who}{plural} {verb} still followed: read "
+                "that figure with care."
             )
 
 

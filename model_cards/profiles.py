@@ -42,6 +42,8 @@ def profiles(
 
 
 def _reference_name(predictors: Sequence[PredictorFacts]) -> str:
+    if all(p.is_treatment for p in predictors):
+        return "whoever the patient is: treatment is all that this model asks"
     parts = ["reference levels"] if any(p.levels for p in predictors) else []
     if not all(p.levels for p in predictors):
         parts.append("the training medians of numbers")

@@ -23,12 +23,13 @@ FILES = ("manifest", "inference", "evaluation")
 NOT_SHOWN = (
     # Curves, covariance and what a card does not print.
     "inference.covariance", "inference.se_model_based", "inference.log_likelihood",
-    "manifest.training.settings.seed", "inference.ties",
-    "manifest.envelope.combinations",
+    "manifest.training.settings.ties", "manifest.study.study.source",
+    "manifest.study.study.cluster",
 )  # fmt: skip
-MAY_BE_EMPTY = ("manifest.training.follow_up.median", "manifest.training.cohort.limits")
-UNREAD = ("manifest.study.study.source", "manifest.study.study.cluster")
-OPTIONAL_IN_A_STUDY = ("help", "role", "form", "label")
+HASHES = ("manifest", ("files",))
+"""Checked by the bundle, before a card has anything to say."""
+
+OPTIONAL = ("help", "role", "form", "label")
 
 
 def places(content: Any, path: Path_ = ()) -> Iterator[Path_]:
@@ -48,9 +49,12 @@ def dotted(name: str, path: Path_) -> str:
 
 def is_required(place: str) -> bool:
     """Whether a card cannot be made without it."""
-    if place.startswith(("manifest.study.outcomes", "manifest.study.predictors")):
-        return place.rpartition(".")[2] not in OPTIONAL_IN_A_STUDY
-    return not place.startswith((*NOT_SHOWN, *UNREAD))
+    if place.startswith("manifest.study.predictors"):
+        # Without its form a logarithm would be a straight line, which its coefficient contradicts.
+        return place.endswith("marker.form") or place.rpartition(".")[2] not in OPTIONAL
+    if place.startswith("manifest.training.versions."):
+        return place.endswith((".python", ".riskscore"))
+    return not place.startswith(NOT_SHOWN)
 
 
 def remove(content: dict[str, Any], path: Path_, value: Any = None, *, drop: bool = True) -> None:
@@ -76,19 +80,19 @@ def test_every_missing_key_is_named(
             place = dotted(name, path)
             copy = damaged(bundle, tmp_path, **{name: lambda c, p=path: remove(c, p)})
             if not is_required(place):
-                card_of(copy)
+                assert blanks(card_of(copy)) == []
                 continue
             tried += 1
             with pytest.raises(RiskscoreError) as caught:
-                card_of(copy)
+                pytest.fail(f"{place} is not missed: {card_of(copy).identity.id}")
             # A study without its only outcome is told that it lacks outcomes.
-            named = "outcomes" if path[-1] == "os" else str(path[-1])
+            named = {"os": "outcomes", "form": "log(marker)"}.get(str(path[-1]), str(path[-1]))
             assert named in str(caught.value), place
     assert tried > 60
 
 
-@pytest.mark.parametrize("kind", ["cox", "forest", "awkward_bundle"])
-@pytest.mark.parametrize("value", [None, "", " ", [], {}, -1, "text", [None], {"": None}, True])
+@pytest.mark.parametrize("kind", ["forest", "awkward_bundle"])
+@pytest.mark.parametrize("value", [None, " ", [], {"": None}, -1, "text", True])
 def test_an_unusable_value_is_an_error_or_leaves_a_whole_card(
     kind: str, value: object, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -96,6 +100,8 @@ def test_an_unusable_value_is_an_error_or_leaves_a_whole_card(
     bundle: Path = request.getfixturevalue(kind)
     for name in FILES:
         for path in places(read(bundle, name)):
+            if (name, path) == HASHES:
+                continue
             edit = {name: lambda c, p=path: remove(c, p, value, drop=False)}
             copy = damaged(bundle, tmp_path, **edit)
             try:
@@ -171,25 +177,25 @@ def test_a_cohort_that_was_no_file_has_no_card(cox_bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "path", "value", "message"),
     [
-        ("manifest", ("kind",), "net", "manifest.kind must be one of cox, forest, got 'net'"),
+        ("manifest", ("kind",), "net", "kind must be one of cox, forest, got 'net'"),
         ("inference", ("kind",), "forest", "inference.kind must be the manifest's, got 'forest'"),
         ("manifest", ("training", "cohort", "kind"), "real", "kind must be one of patients, rec"),
         ("manifest", ("training", "flow", "read"), 91, "flow must add up"),
         ("manifest", ("training", "predictors", "treatment", "deb_tace"), 1, "must add up to the"),
-        ("manifest", ("at_risk",), [3], "at_risk must have one count for each of times"),
+        ("manifest", ("at_risk_at_horizons",), [3], "must have one count for each horizon"),
         ("manifest", ("follow_up_limit",), 3.0, "follow_up_limit must reach the first horizon"),
-        ("manifest", ("risk_groups", "cut_points"), [0.1], "must have one label and one count more"),
-        ("inference", ("coefficients", 0, "term"), "age", r"term must be tumor_number\[>3\], in the"),
+        ("manifest", ("risk_groups", "cut_points"), [0.1], "must have one label and one count"),
+        ("inference", ("coefficients", 0, "term"), "age", r"term must be tumor_number\[>3\]"),
         ("inference", ("coefficients", 0, "lower"), 0.0, "lower must be above 0, got 0.0"),
         ("inference", ("coefficients",), [], "coefficients must be those of the predictors"),
         ("inference", ("baseline", "times"), [1.0], "must have one number, 0 or more, a time"),
         ("evaluation", ("concordance", "in_sample"), "0.6", "in_sample must be a finite number"),
-        ("evaluation", ("concordance", "out_of_bag_rows"), 1.5, "must be a whole number, 0 or more"),
+        ("evaluation", ("concordance", "out_of_bag_rows"), 1.5, "must be a whole number"),
         ("manifest", ("intervals", "available"), "yes", "available must be true or false"),
         ("manifest", ("training", "flow", "excluded"), "none", "excluded must be a list"),
-        ("manifest", ("training", "cohort", "limits"), [""], "limits must hold texts, none of them"),
+        ("manifest", ("training", "cohort", "limits"), [""], "limits must hold texts"),
         ("manifest", ("risk_groups", "cut_points"), ["a"], "must hold finite numbers only"),
-        ("manifest", ("training", "versions"), {"numpy": []}, "must be a plain value, not empty"),
+        ("manifest", ("training", "versions"), {"numpy": []}, "must be a plain value"),
         ("evaluation", ("concordance", "out_of_bag_how"), 3, "out_of_bag_how must be a text"),
     ],
 )  # fmt: skip

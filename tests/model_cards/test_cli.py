@@ -76,7 +76,7 @@ def test_writing_is_whole_or_not_at_all(
     ("arguments", "message"),
     [
         (["render", "./nowhere"], "no manifest.json in ./nowhere"),
-        (["render", "{bundle}", "--out", "{bundle}/none/card.md"], "must be in a folder that exists"),
+        (["render", "{bundle}", "--out", "{bundle}/none/c.md"], "must be in a folder that exists"),
         (["render", "{bundle}", "--out", "{bundle}"], "the card cannot be written"),
     ],
 )  # fmt: skip
