@@ -25,11 +25,11 @@ from training.cohort import Cohort, read_cohort
 from training.commands import coefficient_lines, cohort_line, importance_lines
 from training.fit import Fitted, Settings, fit
 from training.progress import working
+from training.published import DEB_TACE_COHORT as DEFAULT_COHORT
 
 __all__ = ["CORE_FOUR", "DEFAULT_COHORT", "DEFAULT_STUDY", "SHIPPED", "add_run_parser", "typical"]
 
 DEFAULT_STUDY = "deb-tace-hcc"
-DEFAULT_COHORT = Path(__file__).parent / "published" / "deb-tace-2021.csv"
 CORE_FOUR = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment")
 
 

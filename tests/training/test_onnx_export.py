@@ -21,6 +21,7 @@ from training.cox import CoxModel
 from training.encoding import StudyEncoder
 from training.forest import CompactForest
 from training.onnx_export import to_onnx
+from training.run import CORE_FOUR, DEFAULT_COHORT, DEFAULT_STUDY
 
 CORE = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age")
 SEG = ("tumor_number", "vascular_invasion", "metastasis", "child_class", "afp", "age")
@@ -142,6 +143,14 @@ def test_cox_on_a_simulated_cohort(simulated: Cohort) -> None:
 def test_forest_on_a_simulated_cohort(simulated: Cohort) -> None:
     """10,000 random patients and 10,000 on thresholds within 2e-6 of scikit-survival."""
     check_forest(simulated, 200)
+
+
+@pytest.mark.parametrize("names", [CORE_FOUR, (*CORE_FOUR, "age", "tumor_diameter", "ecog")])
+def test_both_on_the_reconstructed_cohort(names: tuple[str, ...]) -> None:
+    """The shipped four, whose forest is a table, and numbers and three levels beside them."""
+    cohort = read_cohort(DEFAULT_COHORT, load_study(DEFAULT_STUDY), "os", names)
+    check_cox(cohort)
+    check_forest(cohort, 200)
 
 
 @pytest.mark.cohorts

@@ -1,0 +1,216 @@
+"""`python -m training`: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from riskscore import load_model
+from riskscore.bundle import open_bundle, shipped_bundles
+from training.__main__ import main
+from training.run import CORE_FOUR, DEFAULT_COHORT, SHIPPED, typical
+
+CORE = ",".join(CORE_FOUR)
+
+
+def fit_arguments(cohort: Path, out: Path, *more: str) -> list[str]:
+    """Return the arguments of a fit of the simulated cohort."""
+    return [
+        "fit", "--study", "deb-tace-hcc", "--cohort", str(cohort), "--outcome", "os",
+        "--predictors", CORE, "--out", str(out), "--trees", "20", *more,
+    ]  # fmt: skip
+
+
+def test_fit_writes_a_bundle_and_prints_its_table(
+    cohort_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The printed hazard ratios are the bundle's; the coefficients keep the study's order."""
+    assert main(fit_arguments(cohort_csv, tmp_path / "b", "--model", "cox", "--name", "mine")) == 0
+    out, err = capsys.readouterr()
+    inference = open_bundle(tmp_path / "b").read("inference.json")
+    assert [c["term"].split("[")[0] for c in inference["coefficients"]] == list(CORE_FOUR)
+    assert set(inference["coefficients"][0]) == {
+        "term", "coef", "se", "hazard_ratio", "lower", "upper", "p",
+    }  # fmt: skip
+    for c in inference["coefficients"]:
+        assert f"{c['hazard_ratio']:.3f}   {c['lower']:.3f} to {c['upper']:.3f}" in out
+    assert "deb-tace-hcc/os/mine sha256:" in out
+    assert "90 patients" in out
+    assert err == ""  # no terminal, no progress
+
+
+def test_fit_of_a_forest_prints_importance(
+    cohort_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seed and trees reach the manifest."""
+    arguments = fit_arguments(cohort_csv, tmp_path / "b", "--model", "forest", "--seed", "9")
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "Forest of 20 trees" in out
+    assert "out-of-bag" in out
+    settings = open_bundle(tmp_path / "b").manifest.training["settings"]
+    assert (settings["seed"], settings["trees"]) == (9, 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cohort": "none.csv"}, "file must exist"),
+        ({"study": "nosuch"}, "file must be readable"),
+        ({"outcome": "dfs"}, "outcome must be declared"),
+        ({"predictors": "weight"}, "predictor must be declared"),
+        ({"trees": "0"}, "trees must be at least 1"),
+        ({"cell": "x"}, "row 1: treatment must be one of"),
+    ],
+)
+def test_bad_input_is_status_two_and_writes_nothing(
+    cohort_csv: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, str],
+    message: str,
+) -> None:
+    """The problems go to standard error, without a traceback."""
+    if "cell" in change:
+        frame = pd.read_csv(cohort_csv)
+        frame.loc[0, "treatment"] = change["cell"]
+        frame.to_csv(cohort_csv, index=False)
+        change = {}
+    given = {
+        "study": "deb-tace-hcc", "cohort": str(cohort_csv), "outcome": "os", "predictors": CORE,
+        "trees": "20", "model": "forest", "out": str(tmp_path / "b"), **change,
+    }  # fmt: skip
+    arguments = ["fit", *(part for k, v in given.items() for part in (f"--{k}", v))]
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_out_that_is_no_bundle_is_kept(
+    cohort_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of somebody's files is not replaced."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.txt").write_text("years")
+    assert main(fit_arguments(cohort_csv, tmp_path / "b", "--model", "cox")) == 2
+    assert "exists and is not a bundle" in capsys.readouterr().err
+    assert (tmp_path / "b" / "thesis.txt").exists()
+
+
+def test_the_main_job_makes_the_shipped_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run on the reconstructed cohort, it gives the bundles that are in the package.
+
+    Equal to the bit with the versions they were made with, and in the numbers with any others.
+    """
+    assert main(["run", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        "90 patients", "in-sample", "out-of-bag", "with 95 % interval", "deb_tace_sorafenib",
+        "not for care", str(tmp_path / "deb-tace-hcc/os/forest"),
+    ):  # fmt: skip
+        assert part in out
+    ids = [f"deb-tace-hcc/{job.outcome}/{kind}" for job in SHIPPED for kind in job.kinds]
+    assert sorted(shipped_bundles()) == sorted(ids)
+    for model_id in ids:
+        shipped, fresh = load_model(model_id), load_model(tmp_path / model_id)
+        if shipped.manifest.training["versions"] == fresh.manifest.training["versions"]:
+            assert shipped.digest == fresh.digest, f"{model_id} is stale: make bundles"
+        patient = typical(shipped.manifest)
+        here, there = (m.answer([patient]).survival.tolist() for m in (fresh, shipped))
+        assert here[0] == pytest.approx(there[0], abs=0.05 if "forest" in model_id else 1e-9)
+
+
+def test_the_shipped_models_say_what_they_are() -> None:
+    """Reconstructed, with the cohort's hash, for review and not for care."""
+    import hashlib
+
+    digest = hashlib.sha256(DEFAULT_COHORT.read_bytes()).hexdigest()
+    for model_id in shipped_bundles():
+        manifest = open_bundle(model_id).manifest
+        assert manifest.training["cohort"]["kind"] == "reconstructed"
+        assert manifest.training["cohort"]["sha256"] == digest
+        assert "not for care" in manifest.statement
+        assert ("demonstrates the software" in manifest.statement) == (manifest.kind == "forest")
+        size = sum(f.stat().st_size for f in shipped_bundles()[model_id].iterdir())
+        assert size < 100_000
+
+
+def test_the_shipped_hazard_ratios_are_the_published_ones() -> None:
+    """Table 5's, within 0.005; R's fit of the same rows agrees with coefficients and errors."""
+    coefficients = open_bundle("deb-tace-hcc/os/cox").read("inference.json")["coefficients"]
+    published = {"tumor_number": 1.960, "vascular_invasion": 1.971,
+                 "extrahepatic_metastasis": 2.310, "treatment": 0.561}  # fmt: skip
+    oracle = json.loads((Path(__file__).parents[1] / "oracle" / "reconstruction.json").read_text())
+    efron = oracle["efron"]
+    by_r = dict(zip(efron["terms"], zip(efron["coef"], efron["se"], strict=True), strict=True))
+    assert len(coefficients) == 4
+    for c in coefficients:
+        name = c["term"].split("[")[0]
+        assert abs(c["hazard_ratio"] - published[name]) < 0.005
+        assert (c["coef"], c["se"]) == pytest.approx(by_r[name], rel=1e-6)  # two Newton solvers
+
+
+def test_run_on_a_cohort_of_ones_own(
+    cohort_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same job on another table, with other predictors."""
+    arguments = ["run", "--cohort", str(cohort_csv), "--predictors", "treatment,age", "--out"]
+    assert main([*arguments, str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "age" in out
+    assert load_model(tmp_path / "out/deb-tace-hcc/os/cox").manifest.training["patients"] == 90
+
+
+def test_run_without_treatment_shows_one_row(
+    cohort_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing is compared, the typical patient has one line."""
+    main(["run", "--cohort", str(cohort_csv), "--predictors", "age", "--out", str(tmp_path / "o")])
+    assert "\n  survival " in capsys.readouterr().out
+
+
+def test_run_on_another_study_needs_a_cohort(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the source study has a cohort of its own here."""
+    assert main(["run", "--study", "hcc-tace"]) == 2
+    assert "cohort is needed for a study other than deb-tace-hcc" in capsys.readouterr().err
+
+
+@pytest.mark.cohorts
+def test_run_on_a_real_cohort(
+    cohorts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command fits HCC-TACE-Seg, and its manifest counts the flow."""
+    arguments = [
+        "run", "--study", "hcc-tace", "--cohort", str(cohorts / "hcc-tace-seg.csv"),
+        "--adapter", "hcc-tace-seg", "--out", str(tmp_path), "--predictors",
+        "tumor_number,vascular_invasion,metastasis,child_class,afp,age",
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    assert "105 patients" in capsys.readouterr().out
+    manifest = load_model(tmp_path / "hcc-tace/os/cox").manifest
+    assert manifest.training["cohort"]["licence"] == "CC BY 4.0"
+    assert manifest.training["flow"]["read"] == 105
+
+
+def test_progress_shows_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spinner for people, silence for pipes."""
+    import io
+
+    from training import progress
+
+    screen = io.StringIO()
+    real = progress.Console
+    monkeypatch.setattr(
+        progress, "Console", lambda **_: real(file=screen, force_terminal=True, width=80)
+    )
+    with progress.working("fitting cox"):
+        pass
+    assert "fitting cox" in screen.getvalue()
