@@ -15,7 +15,7 @@ from training.reconstruction import Row, compare
 
 __all__ = ["Description", "add_describe_parser", "describe"]
 
-WIDTHS = (43, 17, 16, 10)
+WIDTHS = (42, 17, 16, 12)
 """Columns of the text; with "not asked" and a note's number a line is 100 characters at most."""
 
 

@@ -49,11 +49,11 @@ def _rules(cohort: Subject) -> Iterator[tuple[str, str, BoolArray]]:
         by_then = progressed & (ttp <= when + 1e-9)
         yield (
             "Table 2",
-            f"{name}: PD means progressed by then",
+            f"{name}: PD is progression by then",
             seen & (progressive != by_then),
         )
         yield "Table 2", f"{name}: evaluated only if alive", seen & (time <= when)
-    yield "definition", "progression before death or last contact", ttp + progressed * 1e-9 > time
+    yield "definition", "progression before death or censoring", ttp + progressed * 1e-9 > time
     yield "definition", "no progression: followed to the end", ~progressed & (ttp != time)
     first = np.where(progressed, ttp, time)
     yield (

@@ -203,7 +203,9 @@ def _hits(scores: _Scores, profile: IntArray, swaps: Swaps) -> Iterator[IntArray
     i, j, trait = _possible(profile, swaps)
     change = scores.after(profile, [(i, trait), (j, trait)], covariance) - now
     a, b = _opposite(change, now)
-    off = np.abs(now + change[a] + change[b]).max(axis=1)
+    # Equals (two patients censored between the same deaths) must not be told apart by the last bit
+    # of a sum, which differs between machines: rounded, they keep the order of the patients.
+    off = np.abs(now + change[a] + change[b]).max(axis=1).round(6)
     apart = (i[a] != i[b]) & (i[a] != j[b]) & (j[a] != i[b]) & (j[a] != j[b])
     good = np.flatnonzero(apart & (off < SLACK))
     good = good[np.argsort(off[good], kind="stable")[:TRIED]]
@@ -220,8 +222,8 @@ def _hits(scores: _Scores, profile: IntArray, swaps: Swaps) -> Iterator[IntArray
 
 def _opposite(change: FloatArray, now: FloatArray) -> tuple[IntArray, IntArray]:
     """Return the pairs of rows whose sum nearly cancels `now` in the first coefficient."""
-    order = np.argsort(change[:, 0], kind="stable")
-    key = change[order, 0]
+    order = np.argsort(change[:, 0].round(6), kind="stable")
+    key = change[order, 0].round(6)
     start = np.searchsorted(key, -now[0] - key - SLACK)
     stop = np.searchsorted(key, -now[0] - key + SLACK)
     start = np.maximum(start, np.arange(1, len(key) + 1))

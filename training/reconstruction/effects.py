@@ -58,7 +58,7 @@ def time_rows(cohort: Subject) -> Iterator[Row]:
                 ("survivors", float(time[~death].mean())),
             ):
                 yield Row(where, f"average follow-up, {label}", str(record.mean), f"{number:.1f}")
-            note = "this long, it brings more deaths than the interval of the treatment allows"
+            note = "as long as printed, it brings more deaths than the treatment's interval implies"
             label = "median follow-up, reverse Kaplan-Meier"
             yield Row(where, label, str(record.mean), f"{potential:.1f}", note=note)
 
