@@ -15,7 +15,7 @@ from model_cards.card import (
     Importance,
     PredictorFacts,
 )
-from model_cards.formats import quantity
+from model_cards.formats import against
 
 __all__ = ["KINDS", "cox_model", "forest_model", "n_terms"]
 
@@ -126,7 +126,7 @@ def _terms(p: PredictorFacts) -> list[tuple[str, str, str, float]]:
     d = p.distribution
     lowest = 0.0 if p.form == "log" else -math.inf
     if d is not None and lowest < d.lower_quartile < d.upper_quartile:
-        words = f"{quantity(d.upper_quartile)} against {quantity(d.lower_quartile)} {p.unit}"
+        words = against(d.upper_quartile, d.lower_quartile, p.unit)
         return [(name, p.label, words, shape(d.upper_quartile) - shape(d.lower_quartile))]
     # Quartiles that coincide leave no middle half to compare: one unit, or a doubling, instead.
     if p.form == "log":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from model_cards.card import Data, Estimate
 
 __all__ = [
-    "change", "coefficient", "cohort_size", "count", "duration", "estimate",
+    "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate",
     "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
     "ratio", "score", "sentence", "with_unit",
 ]  # fmt: skip
@@ -70,8 +70,8 @@ def change(value: float) -> str:
 
 
 def score(value: float) -> str:
-    """Return a risk score, which has no unit, with two decimals."""
-    return f"{value:.2f}"
+    """Return a risk score, which has no unit, with two decimals; never "-0.00"."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def p_value(p: float) -> str:
@@ -94,8 +94,12 @@ def with_unit(value: float, unit: str) -> str:
     >>> with_unit(55.0, "year"), with_unit(122.0, "ng/mL"), with_unit(1.0, "month")
     ('55 years', '122 ng/mL', '1 month')
     """
-    plural = "s" if unit in WORDS_FOR_TIME and value != 1 else ""
-    return f"{value:,.12g} {unit}{plural}"
+    return f"{value:,.12g} {_plural(unit, value)}"
+
+
+def against(high: float, low: float, unit: str) -> str:
+    """Return a contrast of two values of a number: "63 against 46 years"."""
+    return f"{quantity(high)} against {quantity(low)} {_plural(unit, low)}"
 
 
 def duration(value: float, unit: str) -> str:
@@ -151,3 +155,7 @@ def in_words_of(kind: str, text: str) -> str:
     'trees that never drew the record'
     """
     return text if kind == "patients" else re.sub(r"\bpatient(s?)\b", r"record\1", text)
+
+
+def _plural(unit: str, value: float) -> str:
+    return f"{unit}s" if unit in WORDS_FOR_TIME and value != 1 else unit

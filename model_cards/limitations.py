@@ -141,7 +141,7 @@ def _unscored(card: Card) -> Iterator[str]:
     if p.out_of_bag_rows < card.data.rows:
         yield (
             f"The out-of-bag concordance covers {count(p.out_of_bag_rows)} of "
-            f"{count(card.data.rows)} records; the others were drawn every time."
+            f"{count(card.data.rows)} records; those left out were drawn every time."
         )
     if p.refits_failed:
         tried = p.refits_failed + (p.refits or 0)

@@ -130,6 +130,8 @@ def test_an_unformatted_value_is_refused(value: object) -> None:
         (formats.duration(22.14, "month"), "22.1 months"),
         (formats.with_unit(2.0, "cm"), "2 cm"),
         (formats.count(7756), "7,756"),
+        (formats.against(63.0, 46.0, "year"), "63 against 46 years"),
+        (formats.score(-0.001), "0.00"),
         (formats.joined(["6"]), "6"),
         (formats.joined(["6", "12", "18"]), "6, 12 and 18"),
         (formats.sentence("Done."), "Done."),
