@@ -8,6 +8,7 @@ The graph takes `x` (double [N, p]: level indices and numbers) and gives `surviv
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ OPSET = {"": 18, "ai.onnx.ml": 3}
 """Low enough for onnxruntime-web's WASM build (15 to 21 were tried there)."""
 
 IR_VERSION = 8
+
+LARGE = 2**20
+"""Bytes from which a table joins the model only after conversion, which copies all it holds."""
+
+_aside: ContextVar[dict[str, NDArray[Any]] | None] = ContextVar("aside", default=None)
 
 NAN = np.array([np.nan])
 
@@ -60,19 +66,53 @@ def to_onnx(pipeline: Pipeline, n_predictors: int, name: str, properties: dict[s
         The manifest's essentials, for a reader who has only this file.
     """
     register_converters()
-    model = convert_sklearn(
-        tabulated(pipeline),
-        name=name,
-        initial_types=[("x", DoubleTensorType([None, n_predictors]))],
-        target_opset=OPSET,
-    )
+    aside: dict[str, NDArray[Any]] = {}
+    token = _aside.set(aside)
+    try:
+        model = convert_sklearn(
+            tabulated(pipeline),
+            name=name,
+            initial_types=[("x", DoubleTensorType([None, n_predictors]))],
+            target_opset=OPSET,
+        )
+    finally:
+        _aside.reset(token)
+    tables = [t for t in model.graph.initializer if t.name in aside]
+    for tensor in tables:
+        model.graph.initializer.remove(tensor)
     model.ir_version = IR_VERSION
     model.doc_string = ""
     onnx.helper.set_model_props(model, properties)
-    data: bytes = model.SerializeToString(deterministic=True)
-    del model  # a forest's table is most of it: hold it once
-    onnx.checker.check_model(data)
-    return data
+    parts: list[Any] = [model.SerializeToString(deterministic=True)]
+    for tensor in tables:
+        parts += _appended(tensor, aside[tensor.name])
+    return b"".join(parts)
+
+
+def _appended(tensor: onnx.TensorProto, table: NDArray[Any]) -> list[Any]:
+    """Return the pieces that add an initializer to a serialised model that they follow.
+
+    Protocol buffers merge a message's later part into the earlier, lists by appending, so a second
+    `graph` that holds one initializer adds it to the first. Written this way a forest's table is
+    copied once; as a message it would be held five times while the model is put together.
+    """
+    head = tensor.SerializeToString(deterministic=True)
+    raw = np.ascontiguousarray(table).data.cast("B")
+    tail = _prefix(onnx.TensorProto, "raw_data", raw.nbytes)
+    inner = len(head) + len(tail) + raw.nbytes
+    middle = _prefix(onnx.GraphProto, "initializer", inner)
+    return [_prefix(onnx.ModelProto, "graph", len(middle) + inner), middle, head, tail, raw]
+
+
+def _prefix(message: Any, field: str, size: int) -> bytes:
+    """Return what goes before a length-delimited field: its number, and its size as a varint."""
+    number = message.DESCRIPTOR.fields_by_name[field].number
+    prefix = bytearray([number << 3 | 2])
+    while size > 0x7F:
+        prefix.append(size & 0x7F | 0x80)
+        size >>= 7
+    prefix.append(size)
+    return bytes(prefix)
 
 
 def _encoder_shape(operator: Any) -> None:
@@ -109,7 +149,14 @@ class _Graph:
 
     def const(self, values: Any) -> str:
         name: str = self.scope.get_unique_variable_name("c")
-        tensor = onnx.numpy_helper.from_array(np.asarray(values, order="C"), name)
+        array = np.asarray(values, order="C")
+        aside = _aside.get()
+        if aside is not None and array.nbytes > LARGE:
+            aside[name] = array
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            tensor = onnx.TensorProto(name=name, data_type=kind, dims=array.shape)
+        else:
+            tensor = onnx.numpy_helper.from_array(array, name)
         # Not by `add_initializer`, which keeps a second copy of every tensor to find equal ones.
         self.container.initializers.append(tensor)
         return name
@@ -214,8 +261,7 @@ def _convert_forest(scope: Any, operator: Any, container: Any) -> None:
     numbers = g.add("TreeEnsembleRegressor", x32, op_domain="ai.onnx.ml", **_ensemble(model.trees_))
     leaf = g.add("Add", g.add("Cast", numbers, to=7), g.const(model.offsets_[None, :]))
     # The risk score travels as a last column beside the curve.
-    table = g.const(np.concatenate([model.survival_, model.mortality_[:, None]], axis=1))
-    curves = g.add("Gather", table, leaf, axis=0)
+    curves = g.add("Gather", g.const(model.table_), leaf, axis=0)
     # A product with ones sums each patient's trees in one order, whoever else is in the batch;
     # ReduceMean takes another order for one patient than for several.
     ones = g.const(np.ones((1, len(model.trees_)), np.float32))
@@ -271,7 +317,7 @@ def _ensemble(trees: list[Any]) -> dict[str, Any]:
         "nodes_treeids": tree_ids.tolist(),
         "nodes_nodeids": node_ids.tolist(),
         "nodes_featureids": np.where(is_leaf, 0, feature).tolist(),
-        "nodes_modes": np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        "nodes_modes": ["LEAF" if leaf else "BRANCH_LEQ" for leaf in is_leaf.tolist()],
         "nodes_values": np.where(is_leaf, 0.0, _float32_below(threshold)).tolist(),
         "nodes_truenodeids": np.where(is_leaf, 0, left).tolist(),
         "nodes_falsenodeids": np.where(is_leaf, 0, right).tolist(),

@@ -20,7 +20,7 @@ from training.cohort import Cohort, check_cohort, read_cohort
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
 from training.forest import CompactForest
-from training.onnx_export import to_onnx
+from training.onnx_export import LARGE, to_onnx
 from training.run import CORE_FOUR, DEFAULT_COHORT, DEFAULT_STUDY
 
 CORE = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age")
@@ -202,6 +202,7 @@ def test_the_graph_is_self_contained_and_portable(simulated: Cohort) -> None:
     graph = to_onnx(pipeline, 5, "study/os/cox", {"id": "study/os/cox"})
     assert graph == to_onnx(pipeline, 5, "study/os/cox", {"id": "study/os/cox"})
     model = onnx.load_from_string(graph)
+    onnx.checker.check_model(model, full_check=True)
     assert {o.domain: o.version for o in model.opset_import}.items() <= {
         "": 18, "ai.onnx.ml": 3
     }.items()  # fmt: skip
@@ -211,6 +212,22 @@ def test_the_graph_is_self_contained_and_portable(simulated: Cohort) -> None:
     assert [i.name for i in model.graph.input] == ["x"]
     assert [o.name for o in model.graph.output] == list(OUTPUTS)
     assert all(not t.external_data for t in model.graph.initializer)
+
+
+def test_a_large_table_is_part_of_a_valid_model(simulated: Cohort) -> None:
+    """A table that joins the file after conversion reads as any other initializer."""
+    encoder = StudyEncoder(simulated.predictors, forms=False)
+    forest = CompactForest(n_estimators=300, n_jobs=2)
+    pipeline = Pipeline([("encode", encoder), ("model", forest)]).fit(simulated.X, simulated.y)
+    assert forest.table_.nbytes > LARGE
+    graph = to_onnx(pipeline, 5, "g", {"id": "x"})
+    model = onnx.load_from_string(graph)
+    onnx.checker.check_model(model, full_check=True)
+    tables = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer]
+    assert sum(np.array_equal(t, forest.table_) for t in tables) == 1
+    assert model.metadata_props[0].value == "x"
+    again = onnx.load_from_string(model.SerializeToString())
+    assert again == model
 
 
 def test_mixed_columns_keep_their_order() -> None:
