@@ -136,8 +136,10 @@ class Manifest:
             values["times"] = tuple(float(t) for t in content["times"])
             for name in ("at_risk", "at_risk_at_horizons"):
                 values[name] = tuple(int(n) for n in content[name])
-        except (StudyError, TypeError, ValueError) as error:
-            raise BundleError(f"{where}: manifest.json cannot be read: {error}") from error
+            _check_shape(content)
+        except (StudyError, AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            raise BundleError(f"{where}: manifest.json cannot be read: {reason}") from error
         return cls(**values)
 
 
@@ -258,6 +260,27 @@ def json_bytes(content: object) -> bytes:
     """Return JSON as a bundle holds it: keys in their given order, NaN and infinity as null."""
     text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
+
+
+def _check_shape(content: Mapping[str, Any]) -> None:
+    """Touch what prediction will use, so that a manifest without it is refused when it is read."""
+    if not content["times"]:
+        raise ValueError("times is empty")
+    groups, envelope = content["risk_groups"], content["envelope"]
+    if len(groups["labels"]) != len(groups["cut_points"]) + 1:
+        raise ValueError("risk_groups must have one label more than cut_points")
+    for name, table in content["study"]["predictors"].items():
+        if "levels" not in table:
+            low, high = envelope["ranges"][name]
+            if not low <= high:
+                raise ValueError(f"envelope.ranges.{name} is reversed")
+    categories = sum("levels" in table for table in content["study"]["predictors"].values())
+    for combination in envelope["combinations"] or ():
+        if len(combination) != categories:
+            raise ValueError("envelope.combinations must have one level a category")
+    if not isinstance(content["files"], dict):
+        raise TypeError("files must be a table of hashes")
+    bool(content["intervals"]["available"])
 
 
 def _replace_directory(partial: Path, target: Path) -> None:

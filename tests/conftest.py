@@ -5,6 +5,7 @@ Cohorts here are simulated with a fixed seed: every number in them is known, non
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,15 @@ def _bundle(frame: pd.DataFrame, kind: str, path: Path, predictors: list[str]) -
     provenance = Provenance(
         "reconstructed", "a simulation", "none", "For method review, not for care.", ("Simulated.",)
     )
+    digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
     cohort = check_cohort(
-        frame, load_study("deb-tace-hcc"), "os", predictors, provenance=provenance, name="sim.csv"
+        frame,
+        load_study("deb-tace-hcc"),
+        "os",
+        predictors,
+        provenance=provenance,
+        name="sim.csv",
+        sha256=digest,
     )
     return fit(cohort, kind, Settings(trees=50, n_jobs=1)).write(path)
 

@@ -10,7 +10,7 @@ import hashlib
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,8 @@ class Cohort:
     event : ndarray of shape (n,), bool
     groups : ndarray of shape (n,) or None
         Number of each row's patient, where the study has a cluster.
+    horizons_left_out : tuple of float
+        Declared horizons beyond the longest follow-up, about which nothing can be said.
     """
 
     study: Study
@@ -110,6 +112,7 @@ class Cohort:
     provenance: Provenance
     name: str
     sha256: str
+    horizons_left_out: tuple[float, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -127,6 +130,13 @@ class Cohort:
         return len(self.time) if self.groups is None else len(np.unique(self.groups))
 
     @property
+    def n_patients_with_event(self) -> int:
+        """Number of patients with an event in any row."""
+        if self.groups is None:
+            return int(self.event.sum())
+        return len(np.unique(self.groups[self.event]))
+
+    @property
     def y(self) -> NDArray[Any]:
         """Event and time as the structured array scikit-survival takes."""
         y = np.empty(len(self.time), dtype=[("event", bool), ("time", float)])
@@ -136,10 +146,9 @@ class Cohort:
     def subset(self, rows: NDArray[np.intp]) -> Cohort:
         """Return the cohort of the given rows (with repeats, for resampling)."""
         groups = None if self.groups is None else self.groups[rows]
-        return Cohort(
-            self.study, self.X[rows], self.time[rows], self.event[rows], groups,
-            self.flow, self.provenance, self.name, self.sha256,
-        )  # fmt: skip
+        return replace(
+            self, X=self.X[rows], time=self.time[rows], event=self.event[rows], groups=groups
+        )
 
 
 def read_cohort(
@@ -204,7 +213,7 @@ def check_cohort(
         Listing every problem: row (1-based), field, rule, value, remedy.
     """
     reduced = study.reduced(outcome, None if predictors is None else tuple(predictors))
-    chosen = reduced.outcomes[outcome]
+    declared_outcome = chosen = reduced.outcomes[outcome]
     declared = tuple(reduced.predictors.values())
     X, problems = encode_columns(columns_of(frame, declared), declared)
     time, found = _times(frame, chosen, study.time_unit)
@@ -214,6 +223,15 @@ def check_cohort(
     groups, found = _groups(frame, study)
     problems += found
     problems += _variation(X, declared, problems)
+    if not problems and len(time):
+        within = tuple(h for h in chosen.horizons if h <= time.max())
+        chosen = replace(chosen, horizons=within)
+        reduced = replace(reduced, outcomes={outcome: chosen})
+        if not within:
+            rule = f"must have a horizon within the follow-up, which ends at {time.max():g}"
+            remedy = "declare an earlier horizon in the study"
+            found_horizons = str(list(declared_outcome.horizons))
+            problems.append(Problem(None, f"outcomes.{outcome}", rule, found_horizons, remedy))
     if not len(frame):
         problems.append(Problem(None, "table", "has no rows", None, "export it again"))
     if problems:
@@ -228,6 +246,7 @@ def check_cohort(
         provenance=provenance or Provenance(),
         name=name,
         sha256=sha256,
+        horizons_left_out=declared_outcome.horizons[len(chosen.horizons) :],
     )
 
 

@@ -7,6 +7,7 @@ matrix, the cluster-robust variance and the pieces of the individual curve's var
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.util import check_array_survival
 
@@ -22,6 +24,14 @@ from riskscore.errors import ModelError
 __all__ = ["Coefficient", "CoxModel", "EfronPass", "efron_pass"]
 
 FloatArray = NDArray[np.float64]
+
+RUNAWAY = (
+    "a coefficient of the Cox model runs away (some group of patients has no event, or only "
+    "events); leave that predictor out with --predictors, or merge its levels"
+)
+LARGEST = 15.0
+"""Largest coefficient and standard error per standard deviation of a term that are believed: a
+hazard ratio of 3 million. A maximum at infinity stops the solver beyond it."""
 
 
 @dataclass(frozen=True)
@@ -187,11 +197,19 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
                 "the predictors are collinear: one is a combination of others (or constant); "
                 "leave one out with --predictors"
             )
+        # In units of its standard deviation every column asks for steps of like size.
+        scale = Z.std(axis=0)
+        solver = CoxPHSurvivalAnalysis(ties="efron", n_iter=self.n_iter, tol=self.tol)
         try:
-            fitted = CoxPHSurvivalAnalysis(ties="efron", n_iter=self.n_iter, tol=self.tol).fit(Z, y)
-        except (ValueError, np.linalg.LinAlgError) as error:
-            raise ModelError(f"the Cox model cannot be fitted: {error}") from error
-        self.coef_: FloatArray = fitted.coef_
+            # A coefficient that runs away overflows on its way; what it leaves is refused below.
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", ConvergenceWarning)
+                fitted = solver.fit(Z / scale, y)
+        except (ConvergenceWarning, ValueError, np.linalg.LinAlgError) as error:
+            raise ModelError(f"{RUNAWAY} [{error}]") from error
+        self.coef_: FloatArray = fitted.coef_ / scale
+        if np.abs(fitted.coef_).max() > LARGEST:
+            raise ModelError(RUNAWAY)
         self.n_features_in_ = Z.shape[1]
         self.efron_ = efron_pass(Z, time, event, self.coef_)
         self.loglik_null_ = efron_pass(Z, time, event, np.zeros_like(self.coef_)).loglik
@@ -204,11 +222,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             np.add.at(sums, cluster, self.efron_.score_residuals)
             influence = sums @ inverse
             self.variance_ = influence.T @ influence
-        if not np.isfinite(self.variance_).all() or np.sqrt(np.diag(self.variance_)).max() > 100:
-            raise ModelError(
-                "a coefficient runs away (some group of patients has no event, or only events); "
-                "leave that predictor out with --predictors, or merge its levels"
-            )
+        if not (np.sqrt(np.diag(inverse)) * scale < LARGEST).all():
+            raise ModelError(RUNAWAY)
         return self
 
     def predict(self, X: FloatArray) -> FloatArray:

@@ -203,6 +203,8 @@ def _manifest(
             "rows": len(cohort.time),
             "patients": cohort.n_patients,
             "events": int(cohort.event.sum()),
+            "patients_with_event": cohort.n_patients_with_event,
+            "horizons_left_out": list(cohort.horizons_left_out),
             "follow_up": _follow_up(cohort),
             "predictors": {
                 p.name: _distribution(cohort.X[:, j], p) for j, p in enumerate(cohort.predictors)

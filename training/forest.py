@@ -147,9 +147,8 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
         Grid of the curves.
     thinned_ : bool
         Whether event times were left out of the grid.
-    survival_ : ndarray of shape (n_leaves, n_times), float32
-        Curves of all leaves, tree after tree.
-    mortality_ : ndarray of shape (n_leaves,), float32
+    table_ : ndarray of shape (n_leaves, n_times + 1), float32
+        Curves of all leaves, tree after tree, each with its mortality as the last column.
     offsets_ : ndarray of shape (n_estimators,)
         Where each tree's leaves begin.
     out_of_bag_ : ndarray of shape (n_estimators, n_patients), bool
@@ -210,10 +209,13 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
             delayed(one)(tree, count) for tree, count in zip(self.trees_, counts, strict=True)
         )
         self.out_of_bag_ = np.array([count == 0 for count in counts])
-        self.survival_ = np.concatenate([c.survival for c in curves])
-        self.mortality_ = np.concatenate([c.mortality for c in curves])
         sizes = [len(c.mortality) for c in curves]
         self.offsets_ = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
+        self.table_ = np.empty((sum(sizes), len(self.times_) + 1), dtype=np.float32)
+        for offset, size in zip(self.offsets_[::-1], sizes[::-1], strict=True):
+            found = curves.pop()  # let go as it is copied: the curves are most of the memory
+            self.table_[offset : offset + size, :-1] = found.survival
+            self.table_[offset : offset + size, -1] = found.mortality
         return self
 
     def predict_out_of_bag(
@@ -250,8 +252,18 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
         np.divide(total, n_out, out=score, where=n_out > 0)
         return score
 
+    @property
+    def survival_(self) -> NDArray[np.float32]:
+        """Curves of all leaves, of shape (n_leaves, n_times)."""
+        return self.table_[:, :-1]
+
+    @property
+    def mortality_(self) -> NDArray[np.float32]:
+        """Expected events of all leaves, of shape (n_leaves,)."""
+        return self.table_[:, -1]
+
     def leaves(self, X: FloatArray) -> IntArray:
-        """Return the row of `survival_` each tree gives each patient, (n_patients, n_trees)."""
+        """Return the row of `table_` each tree gives each patient, (n_patients, n_trees)."""
         X32 = np.asarray(X, dtype=np.float32)
         columns = [
             leaf_numbers(tree)[tree.apply(X32)] + offset

@@ -80,6 +80,12 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
         ({"times": None, "kind": None}, "manifest.json lacks kind, times"),
         ({"times": ["x"]}, "manifest.json cannot be read: could not convert"),
         ({"study": {"format": 1}}, r"manifest.json cannot be read: (.|\n)*study is required"),
+        ({"times": []}, "manifest.json cannot be read: times is empty"),
+        ({"files": 3}, "files must be a table of hashes"),
+        ({"intervals": {}}, "manifest.json cannot be read: no 'available'"),
+        ({"envelope": {"ranges": {}, "combinations": [[0]]}}, "one level a category"),
+        ({"risk_groups": {"labels": ["low"]}}, "manifest.json cannot be read: no 'cut_points'"),
+        ({"risk_groups": {"labels": ["low"], "cut_points": [1]}}, "one label more than cut_points"),
         ({"files": {"model.onnx": "0"}}, "no hash of evaluation.json, inference.json"),
         (
             {"files": dict.fromkeys(("../x", *HASHED), "")},

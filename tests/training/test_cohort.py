@@ -160,6 +160,16 @@ def test_a_cluster_must_be_named_in_every_row(cohort_frame: pd.DataFrame) -> Non
     assert "patient column is missing; add it, with the patient each row belongs to" in str(error)
 
 
+def test_horizons_beyond_the_follow_up_are_left_out_and_named(cohort_frame: pd.DataFrame) -> None:
+    """Nothing is said about a time that nobody was followed to."""
+    frame = cohort_frame.assign(os_months=cohort_frame["os_months"].clip(upper=14))
+    cohort = check_cohort(frame, STUDY, "os", CORE)
+    assert cohort.outcome.horizons == (6.0, 12.0)
+    assert cohort.horizons_left_out == (18.0, 24.0)
+    short = cohort_frame.assign(os_months=cohort_frame["os_months"].clip(upper=3))
+    assert "must have a horizon within the follow-up, which ends at 3" in str(refused(short))
+
+
 def test_an_undeclared_outcome_is_refused(cohort_frame: pd.DataFrame) -> None:
     """The study's outcomes are listed."""
     with pytest.raises(StudyError, match="got 'dfs'; choose from os, pfs, ttp"):
