@@ -67,12 +67,11 @@ def card_of(model: str | Path) -> Card:
     inference = Facts(bundle.read("inference.json"), "inference", problems)
     evaluation = Facts(bundle.read("evaluation.json"), "evaluation", problems)
     data = _data(training)
-    question = _question(manifest, m)
+    question = _question(manifest, m, training)
     counts = training.table("predictors")
     predictors = tuple(_predictor(counts, p, data.rows) for p in m.predictors)
     for name in counts.values.keys() - m.study.predictors.keys():
         counts.refuse(name, "must be a predictor of the study", None, FIT_AGAIN)
-    within = tuple(h for h in question.horizons if h not in question.beyond)
     identity = _identity(manifest, m, training)
     statement = manifest.text("statement", STATE_IT, may_be_empty=data.kind == "patients")
     if identity.kind not in KINDS:
@@ -82,15 +81,14 @@ def card_of(model: str | Path) -> Card:
     if inference.text("kind") not in ("", m.kind):
         inference.refuse("kind", "must be the manifest's", inference.values["kind"], FIT_AGAIN)
     settings = training.table("settings")
-    fitted = KINDS[m.kind](inference, settings, predictors, within)
+    fitted = KINDS[m.kind](inference, settings, predictors, question.horizons)
     performance = _performance(evaluation, m.kind, settings.count("seed"))
     intervals = _intervals(manifest.table("intervals"))
     groups = _risk_groups(manifest.table("risk_groups"))
     grid = manifest.text("grid")
-    _check_grid(manifest, m)
     if problems:
         raise CardError(problems, where)
-    examples = profiles(load_model(bundle.path), predictors, within)
+    examples = profiles(load_model(bundle.path), predictors, question.horizons)
     card = Card(
         identity=identity,
         statement=statement,
@@ -101,7 +99,7 @@ def card_of(model: str | Path) -> Card:
         model=fitted,
         intervals=intervals,
         grid=grid,
-        at_risk=tuple(map(AtRisk, within, m.at_risk_at_horizons)),
+        at_risk=tuple(map(AtRisk, question.horizons, m.at_risk_at_horizons)),
         risk_groups=groups,
         profiles=examples,
         limitations=(),
@@ -127,13 +125,7 @@ def _identity(manifest: Facts, m: Manifest, training: Facts) -> Identity:
     )
 
 
-def _question(manifest: Facts, m: Manifest) -> Question:
-    limit = manifest.number("follow_up_limit")
-    horizons = m.outcome.horizons
-    beyond = tuple(h for h in horizons if h > limit)
-    if len(beyond) == len(horizons):
-        rule = "must reach the first horizon"
-        manifest.refuse("follow_up_limit", rule, limit, "declare earlier horizons and fit again")
+def _question(manifest: Facts, m: Manifest, training: Facts) -> Question:
     return Question(
         title=m.study.title,
         population=m.study.population,
@@ -142,9 +134,9 @@ def _question(manifest: Facts, m: Manifest) -> Question:
         event=m.outcome.event.replace("_", " "),
         time_unit=m.study.time_unit,
         time_origin=m.study.time_origin,
-        horizons=horizons,
-        beyond=beyond,
-        follow_up_limit=limit,
+        horizons=m.outcome.horizons,
+        beyond=training.numbers("horizons_left_out"),
+        follow_up_limit=manifest.number("follow_up_limit"),
     )
 
 
@@ -234,24 +226,3 @@ def _risk_groups(groups: Facts) -> RiskGroups:
         tuple(RiskGroup(label, above, up_to, int(n)) for label, above, up_to, n in made),
         groups.text("rule"),
     )
-
-
-def _check_grid(manifest: Facts, m: Manifest) -> None:
-    """Refuse what the model could not be loaded with, or could not answer on."""
-    if not m.times:
-        manifest.refuse("times", "must not be empty", None, FIT_AGAIN)
-    if len(m.at_risk_at_horizons) != len(m.outcome.horizons):
-        rule = "must have one count for each horizon"
-        manifest.refuse("at_risk_at_horizons", rule, None, FIT_AGAIN)
-    envelope, predictors = manifest.table("envelope"), m.predictors
-    ranges = Facts(envelope.values.get("ranges"), f"{envelope.path}.ranges", envelope.problems)
-    for p in predictors:
-        if not p.is_category and len(ranges.numbers(p.name)) != 2:
-            ranges.refuse(p.name, "must be two numbers", None, FIT_AGAIN)
-    width = sum(p.is_category for p in predictors)
-    found = envelope.values.get("combinations", "")
-    rows = found if isinstance(found, list) and found else [found]
-    fit = all(isinstance(row, list) and len(row) == width for row in rows)
-    if found is not None and not fit:
-        rule = "must be a list of combinations of the categories' levels, or null"
-        envelope.refuse("combinations", rule, None, FIT_AGAIN)

@@ -23,6 +23,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from riskscore.envelope import Envelope
 from riskscore.errors import BundleError, StudyError
 from riskscore.study import Outcome, Predictor, Study
 
@@ -136,7 +139,7 @@ class Manifest:
             values["times"] = tuple(float(t) for t in content["times"])
             for name in ("at_risk", "at_risk_at_horizons"):
                 values[name] = tuple(int(n) for n in content[name])
-            _check_shape(content)
+            _check_shape(content, values["study"])
         except (StudyError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else error
             raise BundleError(f"{where}: manifest.json cannot be read: {reason}") from error
@@ -262,22 +265,19 @@ def json_bytes(content: object) -> bytes:
     return (text + "\n").encode()
 
 
-def _check_shape(content: Mapping[str, Any]) -> None:
-    """Touch what prediction will use, so that a manifest without it is refused when it is read."""
+def _check_shape(content: Mapping[str, Any], study: Study) -> None:
+    """Use what prediction will use, so that a manifest without it is refused when it is read."""
     if not content["times"]:
         raise ValueError("times is empty")
-    groups, envelope = content["risk_groups"], content["envelope"]
-    if len(groups["labels"]) != len(groups["cut_points"]) + 1:
+    horizons = next(iter(study.outcomes.values())).horizons
+    if horizons[-1] > content["follow_up_limit"]:
+        raise ValueError("follow_up_limit must reach every horizon")
+    if len(content["at_risk_at_horizons"]) != len(horizons):
+        raise ValueError("at_risk_at_horizons must have one count for each horizon")
+    groups = content["risk_groups"]
+    if len(groups["labels"]) != len(np.array(groups["cut_points"], dtype=float)) + 1:
         raise ValueError("risk_groups must have one label more than cut_points")
-    for name, table in content["study"]["predictors"].items():
-        if "levels" not in table:
-            low, high = envelope["ranges"][name]
-            if not low <= high:
-                raise ValueError(f"envelope.ranges.{name} is reversed")
-    categories = sum("levels" in table for table in content["study"]["predictors"].values())
-    for combination in envelope["combinations"] or ():
-        if len(combination) != categories:
-            raise ValueError("envelope.combinations must have one level a category")
+    Envelope(content["envelope"], tuple(study.predictors.values()))
     if not isinstance(content["files"], dict):
         raise TypeError("files must be a table of hashes")
     bool(content["intervals"]["available"])

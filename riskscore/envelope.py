@@ -44,18 +44,22 @@ class Envelope:
     """The envelope of a loaded model, which says of new patients what is unlike the training's."""
 
     def __init__(self, content: dict[str, Any], predictors: Sequence[Predictor]) -> None:
-        self._ranges = [
-            (j, p, *content["ranges"][p.name])
-            for j, p in enumerate(predictors)
-            if not p.is_category
-        ]
+        ranges = content["ranges"]
+        self._ranges: list[tuple[int, Predictor, float, float]] = []
+        for j, p in enumerate(predictors):
+            if not p.is_category:
+                low, high = ranges[p.name]
+                self._ranges.append((j, p, float(low), float(high)))
         self._categories = [j for j, p in enumerate(predictors) if p.is_category]
         sizes = [len(predictors[j].levels) for j in self._categories]
         # Mixed-radix weights turn a combination of levels into one number.
         self._weights = np.cumprod([1, *sizes[:-1]]).astype(float)
         self._seen: set[float] | None = None
         if content["combinations"] is not None:
-            self._seen = set((np.array(content["combinations"], float) @ self._weights).tolist())
+            seen = np.array(content["combinations"], dtype=float)
+            if seen.ndim != 2 or seen.shape[1] != len(sizes):
+                raise ValueError("envelope.combinations must have one level a category")
+            self._seen = set((seen @ self._weights).tolist())
 
     def notes(self, X: FloatArray) -> list[tuple[str, ...]]:
         """Return for each patient what is unlike every training patient; empty when nothing is."""

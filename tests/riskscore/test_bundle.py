@@ -81,6 +81,8 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
         ({"times": ["x"]}, "manifest.json cannot be read: could not convert"),
         ({"study": {"format": 1}}, r"manifest.json cannot be read: (.|\n)*study is required"),
         ({"times": []}, "manifest.json cannot be read: times is empty"),
+        ({"at_risk_at_horizons": [3]}, "at_risk_at_horizons must have one count for each horizon"),
+        ({"follow_up_limit": 3.0}, "follow_up_limit must reach every horizon"),
         ({"files": 3}, "files must be a table of hashes"),
         ({"intervals": {}}, "manifest.json cannot be read: no 'available'"),
         ({"envelope": {"ranges": {}, "combinations": [[0]]}}, "one level a category"),
