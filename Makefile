@@ -25,7 +25,8 @@ run: $(READY) ## fit, judge, export, write cards, predict: the main job, into bu
 	@$(BIN)/python -m training run --out $(BUILD)
 	@for bundle in $(BUILD)/*/*/*/manifest.json; do $(BIN)/python -m model_cards render "$${bundle%/manifest.json}" || exit; done
 	@echo
-	@echo "Serve them:  make serve    then POST patients to http://127.0.0.1:3000/v1/predict"
+	@echo "Serve one:  RISKSCORE_MODELS=$(BUILD)/deb-tace-hcc/os/cox make serve"
+	@echo "then POST patients to http://127.0.0.1:3000/v1/predict"
 
 test: $(READY) ## run every test, with coverage of riskscore/
 	@$(BIN)/python -m pytest --cov --cov-report=term
@@ -40,7 +41,7 @@ types: $(READY) ## mypy, strict
 bench: $(READY) ## measure speed and memory, as ratios in one run
 	@$(BIN)/python -m tests.benchmarks
 
-serve: $(READY) ## serve the shipped models on http://127.0.0.1:3000
+serve: $(READY) ## serve RISKSCORE_MODELS, or the shipped models, on http://127.0.0.1:3000
 	@BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml serve serving.service:RiskScore
 
 oracle: ## make the reference numbers again with R (survival, jsonlite)

@@ -186,7 +186,9 @@ def _value_problem(row: int, value: object, p: Predictor, *, hint: bool) -> Prob
         return Problem(row, p.name, "must not be missing", None, f"give {p.allowed()}")
     found = json_safe(value)
     if p.is_category:
-        likely = nearest(str(found), p.levels).rstrip() if hint else ""
+        # Spelling says nothing of a number: 3 tumours look like ">3" and belong to "<=3".
+        is_word = isinstance(found, str) and any(map(str.isalpha, found))
+        likely = nearest(found, p.levels).rstrip() if hint and is_word else ""
         remedy = likely or f"use {p.allowed()}"
         return Problem(row, p.name, f"must be {p.allowed()}", found, remedy)
     number = _as_number(value)

@@ -78,6 +78,14 @@ def test_a_bad_value_names_row_field_rule_value_and_remedy(
         encode_records([{**GOOD, key: value}], THREE)
 
 
+@pytest.mark.parametrize("value", [3, "3", ">=3"])
+def test_no_level_is_guessed_from_the_look_of_a_number(value: Any) -> None:
+    """Three tumours look like ">3" and are not: the error lists the levels instead."""
+    number = Predictor("tumor_number", "Tumours", levels=("<=3", ">3"))
+    _, problems = encode_with_problems([{"tumor_number": value}], (number,))
+    assert problems[0].remedy == 'use one of "<=3", ">3"'
+
+
 def test_a_missing_predictor_is_reported_once() -> None:
     """An absent key is one problem, not a bad value as well."""
     with pytest.raises(InputError, match="row 1: age is missing; add it") as caught:
