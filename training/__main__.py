@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from riskscore._command import run_command
+from training.audit.command import add_audit_parser
 from training.commands import add_fit_parser
 from training.describe import add_describe_parser
 from training.reconstruction.command import add_reconstruct_parser
@@ -22,7 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Which model does this cohort support, and how good is it?",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_fit_parser, add_reconstruct_parser, add_describe_parser, add_run_parser):
+    for add in (
+        add_audit_parser,
+        add_fit_parser,
+        add_reconstruct_parser,
+        add_describe_parser,
+        add_run_parser,
+    ):
         add(commands)
     return run_command(parser, arguments)
 

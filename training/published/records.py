@@ -14,8 +14,10 @@ from training.published.printed import Printed
 __all__ = [
     "AdverseEvent",
     "Arm",
+    "Claim",
     "Counts",
     "Effect",
+    "Events",
     "FollowUp",
     "GradedEvent",
     "Implied",
@@ -117,10 +119,24 @@ class Total:
 
 
 @dataclass(frozen=True)
-class FollowUp:
-    """Range and mean of follow-up in the study's unit; calendar months as "2017-01"."""
+class Events:
+    """How many had the event of an outcome, over all arms or in one."""
 
     where: str
+    outcome: str
+    count: int
+    arm: str | None = None
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """Range and mean of follow-up in the study's unit; calendar months as "2017-01".
+
+    `outcome` is the one whose event ends follow-up.
+    """
+
+    where: str
+    outcome: str | None = None
     lower: Printed | None = None
     upper: Printed | None = None
     mean: Printed | None = None
@@ -168,6 +184,7 @@ class Effect:
     coefficient: Printed | None = None
     level: str | None = None
     reference: str | None = None
+    confidence: Printed | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +224,25 @@ class Statement:
     outcome: str | None = None
     model: str | None = None
     arm: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the text says of a cell of a table: `cell` is in `relation` to `value` or to `than`.
+
+    `relation` is one of equals, at_most, at_least, less_than and more_than. `cell` and `than` are
+    paths: ["arms", "n"], ["arms", ARM], ["counts", VARIABLE, LEVEL], ["rates", LABEL, ARM],
+    ["medians", OUTCOME, ARM], ["logranks", OUTCOME, "chi2" or "p"], ["effects", MODEL, "rows"],
+    ["effects", MODEL, VARIABLE, "hr" or "p"], ["adverse_events", LABEL], ["graded_events", LABEL,
+    GRADE or "total"]; an ARM may follow counts and adverse events.
+    """
+
+    where: str
+    subject: str
+    relation: str
+    cell: tuple[str, ...]
+    value: Printed | None = None
+    than: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -257,6 +293,7 @@ class Published:
     counts: tuple[Counts, ...] = ()
     rates: tuple[Rate, ...] = ()
     totals: tuple[Total, ...] = ()
+    events: tuple[Events, ...] = ()
     follow_up: tuple[FollowUp, ...] = ()
     medians: tuple[Median, ...] = ()
     logranks: tuple[Logrank, ...] = ()
@@ -264,6 +301,7 @@ class Published:
     adverse_events: tuple[AdverseEvent, ...] = ()
     graded_events: tuple[GradedEvent, ...] = ()
     statements: tuple[Statement, ...] = ()
+    claims: tuple[Claim, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     literature: tuple[Literature, ...] = ()
     implied: tuple[Implied, ...] = ()
