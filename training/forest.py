@@ -201,21 +201,22 @@ class CompactForest(BaseEstimator):  # type: ignore[misc]
             np.searchsorted(event_times, self.times_, side="right") - 1,
         )
 
-        def one(tree: Any, count: IntArray) -> LeafCurves:
-            leaf = leaf_numbers(tree)[tree.apply(X32)]
-            return leaf_curves(leaf[order], n_leaves(tree), count[order], *shared)
-
-        curves: list[LeafCurves] = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(one)(tree, count) for tree, count in zip(self.trees_, counts, strict=True)
-        )
-        self.out_of_bag_ = np.array([count == 0 for count in counts])
-        sizes = [len(c.mortality) for c in curves]
+        sizes = [n_leaves(tree) for tree in self.trees_]
         self.offsets_ = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
         self.table_ = np.empty((sum(sizes), len(self.times_) + 1), dtype=np.float32)
-        for offset, size in zip(self.offsets_[::-1], sizes[::-1], strict=True):
-            found = curves.pop()  # let go as it is copied: the curves are most of the memory
+
+        def fill(tree: Any, count: IntArray, offset: int, size: int) -> None:
+            leaf = leaf_numbers(tree)[tree.apply(X32)]
+            found = leaf_curves(leaf[order], size, count[order], *shared)
             self.table_[offset : offset + size, :-1] = found.survival
             self.table_[offset : offset + size, -1] = found.mortality
+
+        # Threads: each writes its own rows of the one table, which is most of the memory.
+        Parallel(n_jobs=self.n_jobs, require="sharedmem")(
+            delayed(fill)(*of_tree)
+            for of_tree in zip(self.trees_, counts, self.offsets_, sizes, strict=True)
+        )
+        self.out_of_bag_ = np.array([count == 0 for count in counts])
         return self
 
     def predict_out_of_bag(
