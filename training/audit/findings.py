@@ -100,7 +100,7 @@ class Audit:
 
     def summary(self) -> str:
         """Return the counts in one line."""
-        counts = ", ".join(f"{len(self.of(severity))} {severity}" for severity in SEVERITIES)
+        counts = ", ".join(f"{severity} {len(self.of(severity))}" for severity in SEVERITIES)
         total = sum(self.checks.values())
         return f"{len(self.findings)} findings in {total} checks: {counts}"
 

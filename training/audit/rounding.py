@@ -80,8 +80,8 @@ class Interval:
     def text(self, decimals: int) -> str:
         """Return the ends with so many decimals, once where they agree."""
         low, high = (_number(end, decimals) for end in (self.lower, self.upper))
-        if low == high:
-            return low
+        if low == high or (self.lower <= 0 and self.upper == math.inf):
+            return "any number" if self.upper == math.inf else low
         return f"up to {high}" if low in ("0", "<0.0001") else f"{low} to {high}"
 
     @property
@@ -124,7 +124,7 @@ def _corners(operation: Callable[[float, float], float], a: Interval, b: Interva
 
 def _number(value: float, decimals: int) -> str:
     if not math.isfinite(value):
-        return "any number" if value > 0 else "any"
+        return "any number"
     if 0 < value < SMALLEST:
         return "<0.0001"
     if 0 < abs(value) < 10.0**-decimals:

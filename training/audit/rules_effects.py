@@ -96,15 +96,16 @@ def p_values(published: Published) -> Checks:
     of the interval, and P falls with |z|: all corners.
     """
     for effect in published.effects:
-        se = log_se(effect)
-        if effect.p is None or se is None:
+        z = _wald(effect)
+        if effect.p is None or z is None:
             continue
-        z = abs(log_hr(effect)) / se if se.lower > 0 else Interval(0.0, math.inf)
         implied = z.map(lambda value: float(2 * stats.norm.sf(value)))
         if implied.meets(probability(effect.p)):
             yield None
             continue
-        severity = _p_severity(effect.p, implied, z)
+        severity: Severity = (
+            "remark" if _almost(effect.p, z) else grade("inconsistent", effect.p, implied)
+        )
         yield Finding(
             where=effect.where,
             subject=name(effect),
@@ -143,27 +144,40 @@ def significance(published: Published) -> Checks:
             yield None
             continue
         side = "excludes" if excludes else "includes"
+        z = _wald(effect)
+        close = z is not None and _almost(effect.p, z)
         yield Finding(
             where=effect.where,
             subject=name(effect),
             reported=f"P {effect.p} beside {_reported(effect)}",
             recomputed=f"the interval {side} 1: P {'below' if excludes else 'above'} {limit:g}",
             interval=Interval(0.0, limit) if excludes else Interval(limit, 1.0),
-            severity="inconsistent",
+            severity="remark" if close else "inconsistent",
             meaning="By its interval the effect "
             + ("is" if excludes else "is not")
             + " significant, by its P value it "
             + ("is not" if excludes else "is")
-            + ". Whether this predictor was kept or dropped hangs on a contradiction.",
+            + ". "
+            + (
+                "Another test than Wald's would explain it: the result lies on the threshold."
+                if close
+                else "Whether this predictor was kept or dropped hangs on a contradiction."
+            ),
         )
 
 
-def _p_severity(p: Printed, implied: Interval, z: Interval) -> Severity:
-    """Forgive a P value that a likelihood-ratio test would give beside this Wald interval."""
+def _wald(effect: Effect) -> Interval | None:
+    """Return |z| by hazard ratio and interval; None where no interval was printed."""
+    se = log_se(effect)
+    if se is None:
+        return None
+    return abs(log_hr(effect)) / se if se.lower > 0 else Interval(0.0, math.inf)
+
+
+def _almost(p: Printed, z: Interval) -> bool:
+    """Return whether a likelihood-ratio test could give this P value beside this interval."""
     own = z_of_p(p)
-    if own.upper * ALMOST >= z.lower and own.lower <= z.upper * ALMOST:
-        return "remark"
-    return grade("inconsistent", p, implied)
+    return own.upper * ALMOST >= z.lower and own.lower <= z.upper * ALMOST
 
 
 def _is_small(effect: Effect, middle: Interval) -> bool:

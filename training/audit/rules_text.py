@@ -146,9 +146,8 @@ def _ineligible(
         recomputed=f"{number} patients with {', '.join(barred)}",
         interval=Interval(number, number),
         severity="inconsistent",
-        meaning=f"The cohort holds {number} patients whom the criteria shut out. It is not known "
-        "whom the criteria kept away and whom not, so it is not known to whom a model of this "
-        "cohort applies.",
+        meaning="The cohort holds patients whom the criteria shut out. Whom the criteria kept "
+        "away is then unknown, and so is to whom a model of this cohort applies.",
     )
 
 
