@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from riskscore._command import run_command
 from training.audit.command import add_audit_parser
 from training.commands import add_fit_parser
-from training.describe import add_describe_parser
+from training.description.command import add_describe_parser
 from training.reconstruction.command import add_reconstruct_parser
 from training.run import add_run_parser
 

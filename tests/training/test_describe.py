@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 
 from training.__main__ import main
-from training.describe import Description, describe
-from training.published import DEB_TACE_COHORT
+from training.description import Description, describe
+from training.description.adverse import with_adverse_events
+from training.published import DEB_TACE, DEB_TACE_COHORT, load_published
 from training.reconstruction.rows import Row
 
 
@@ -80,7 +82,7 @@ def test_the_table_has_a_row_a_figure(committed: Description) -> None:
         "agrees",
         "note",
     ]
-    assert len(frame) == len(committed.rows)
+    assert len(frame) == len(committed.rows) + len(committed.constructed)
 
 
 def test_a_missed_figure_is_counted_and_shown() -> None:
@@ -102,6 +104,67 @@ def test_the_command_describes_the_committed_cohort(
     """Without a cohort of one's own the reconstructed one is shown."""
     assert main(["describe"]) == 0
     assert capsys.readouterr().out == committed.text() + "\n"
+
+
+def test_adverse_events_are_shown_and_not_counted_as_reproduced(committed: Description) -> None:
+    """They are filled from the printed counts: 34 agree by construction, beside the 82."""
+    assert "\n34 of 34 adverse-event counts agree, by construction\n" in committed.text()
+    assert {row.where for row in committed.constructed} == {"Table 3", "Table 4"}
+    shown = {row.quantity: row.reproduced for row in committed.constructed}
+    assert shown["Nausea and vomiting"] == "30 / 34"
+    assert shown["Hand-foot syndrome: grade III"] == "3"
+    assert shown["Hypertension: total"] == "5"
+
+
+def test_the_controls_of_table_3_are_the_48_of_every_other_table(committed: Description) -> None:
+    """The printed P values follow from 48 and not from the 42 printed there."""
+    rows = {row.quantity: row for row in committed.constructed}
+    for label, printed in (("Fever", 0.835), ("Pain", 0.950), ("Nausea and vomiting", 0.950)):
+        row = rows[f"{label}: P"]
+        assert float(row.reproduced) == pytest.approx(printed, abs=0.0011)  # one in the last digit
+        assert "sizes 42/42 printed, 42/48 taken" in row.note
+        assert row.note.endswith("the P fits the sizes taken")
+    assert rows["Liver abscess: P"].reproduced == "no events"
+
+
+def test_adverse_events_change_no_other_column_and_depend_on_the_patient_alone() -> None:
+    """The same columns whatever the order of the rows; the others as they were."""
+    frame = pd.read_csv(DEB_TACE_COHORT, dtype=str, keep_default_na=False)
+    published = load_published(DEB_TACE)
+    full = with_adverse_events(frame, published, "treatment")
+    pd.testing.assert_frame_equal(full[frame.columns], frame)
+    shuffled = frame.sample(frac=1, random_state=3)
+    again = with_adverse_events(shuffled, published, "treatment").sort_index()
+    pd.testing.assert_frame_equal(again, full)
+    graded = full["ae_hand_foot_syndrome"]
+    assert set(graded[full["treatment"] == "deb_tace"]) == {""}  # nothing was reported of them
+
+
+def test_the_source_described_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both figures, the Cox table on the four, responses and adverse events, side by side."""
+    out = tmp_path / "described"
+    assert main(["describe", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"written to {out}\n")
+    assert {p.name for p in out.iterdir()} == {
+        "describe.json", "describe.md",
+        *(f"{kind}-{outcome}.{suffix}" for kind in ("kaplan-meier", "forest")
+          for outcome in ("os", "ttp") for suffix in ("svg", "png")),
+    }  # fmt: skip
+    told = json.loads((out / "describe.json").read_text(encoding="utf-8"))
+    medians = [[round(a["median"], 1) for a in o["arms"]] for o in told["outcomes"]]
+    assert medians == [[12.7, 18.6], [6.0, 8.3]]
+    joint = {r["predictor"]: r["multivariable"] for r in told["outcomes"][0]["regression"]["rows"]}
+    assert round(joint["treatment"]["hazard_ratio"], 3) == 0.561
+    assert joint["age"] is None
+    grades = {row["name"]: row for row in told["adverse_events"]}
+    assert grades["ae_diarrhea"]["groups"][1]["grades"] == {
+        "1": 9, "2": 4, "3": 2, "4": 0, "5": 0,
+    }  # fmt: skip
+    assert grades["ae_diarrhea"]["groups"][0]["n"] == 0
+    assert "agree by construction" in told["adverse_events_note"]
+    assert told["published"]["summary"].startswith("82 of 82 figures")
+    assert len(told["published"]["rows"]) > 150
+    assert "Fever: P | 0.835 | 0.836 |" in (out / "describe.md").read_text(encoding="utf-8")
 
 
 def test_the_command_refuses_what_is_no_cohort(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 
-from riskscore.tables import read_table
-from training.published import DEB_TACE, DEB_TACE_COHORT, Published, load_published
+from riskscore.study import load_study
+from training.description.adverse import adverse_rows, with_adverse_events
+from training.published import DEB_TACE, Published, load_published
 from training.reconstruction import Row, compare
 
-__all__ = ["Description", "add_describe_parser", "describe"]
+__all__ = ["Description", "describe"]
 
-WIDTHS = (42, 17, 16, 12)
+WIDTHS = (41, 17, 16, 12)
 """Columns of the text; with "not asked" and a note's number a line is 100 characters at most."""
 
 
@@ -26,10 +25,14 @@ class Description:
     Attributes
     ----------
     rows : tuple of Row
-        In the order of the source.
+        What a reconstruction has to reproduce, in the order of the source.
+    constructed : tuple of Row
+        Adverse events, which were filled in from the printed counts: they are shown, and are not
+        counted as figures that the cohort reproduces.
     """
 
     rows: tuple[Row, ...]
+    constructed: tuple[Row, ...] = ()
 
     @property
     def missed(self) -> tuple[Row, ...]:
@@ -38,7 +41,7 @@ class Description:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the rows as a table of text with the columns of `Row`."""
-        return pd.DataFrame([asdict(row) for row in self.rows])
+        return pd.DataFrame([asdict(row) for row in (*self.rows, *self.constructed)])
 
     def text(self) -> str:
         """Return the table as aligned text, at most 100 characters wide."""
@@ -50,13 +53,20 @@ class Description:
         return (
             f"{asked - len(self.missed)} of {asked} figures asked of the cohort agree; "
             f"{len(self.rows) - asked} more are shown and were not pursued"
-        )
+        ) + self._constructed()
+
+    def _constructed(self) -> str:
+        counts = [row for row in self.constructed if row.agrees != "not asked"]
+        agree = sum(row.agrees == "yes" for row in counts)
+        if not counts:
+            return ""
+        return f"\n{agree} of {len(counts)} adverse-event counts agree, by construction"
 
     def _lines(self) -> Iterator[str]:
         notes: dict[str, int] = {}
         where = ""
         yield _line("", "published", "reproduced", "tolerance", "agrees")
-        for row in self.rows:
+        for row in (*self.rows, *self.constructed):
             if row.where != where:
                 where = row.where
                 yield where
@@ -64,7 +74,7 @@ class Description:
             if row.note:
                 mark = f" [{notes.setdefault(row.note, len(notes) + 1)}]"
             yield _line(
-                "  " + row.quantity, row.published, row.reproduced, row.tolerance, row.agrees + mark
+                " " + row.quantity, row.published, row.reproduced, row.tolerance, row.agrees + mark
             )
         for note, number in notes.items():
             yield f"[{number}] {note}"
@@ -85,21 +95,13 @@ def describe(cohort: pd.DataFrame, published: Published | None = None) -> Descri
     InputError
         If the table is not a cohort of the study; every problem is listed.
     """
-    return Description(compare(cohort, published or load_published(DEB_TACE)))
-
-
-def add_describe_parser(commands: Any) -> None:
-    """Add the command `describe`."""
-    parser = commands.add_parser("describe", help="show published against reproduced figures")
-    parser.add_argument(
-        "--cohort", default=str(DEB_TACE_COHORT), help="table (default: the reconstructed cohort)"
-    )
-    parser.set_defaults(run=_run)
-
-
-def _run(chosen: argparse.Namespace) -> int:
-    print(describe(read_table(chosen.cohort)).text())
-    return 0
+    published = published or load_published(DEB_TACE)
+    rows = compare(cohort, published)
+    by = load_study(published.study.study).treatment
+    if by is None or "patient" not in cohort:
+        return Description(rows)
+    completed = with_adverse_events(cohort, published, by.name)
+    return Description(rows, tuple(adverse_rows(completed, published, by.name)))
 
 
 def _line(*cells: str) -> str:
