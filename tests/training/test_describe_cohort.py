@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,44 @@ def test_grades_of_a_typed_table_are_numbers(cohort_frame: pd.DataFrame) -> None
     assert sum(g["n"] for g in told["adverse_events"][0]["groups"]) == 45
 
 
+def test_an_arm_censored_before_the_first_event_takes_no_degree_of_freedom(
+    cohort_frame: pd.DataFrame,
+) -> None:
+    """As in R; the other arms are compared as if it were not there."""
+    frame = cohort_frame.assign(etiology="hepatitis_b")
+    frame.loc[frame.index % 2 == 0, "etiology"] = "alcohol"
+    options = {"outcomes": ["os"], "predictors": ["age", "etiology"], "by": "etiology"}
+    before = describe_cohort(check_sample(frame, STUDY, **options))["outcomes"][0]["logrank"]
+    early = frame.iloc[:3].assign(
+        patient=[901, 902, 903], etiology="other", os_months=0.05, death=0
+    )
+    told = describe_cohort(check_sample(pd.concat([frame, early]), STUDY, **options))
+    assert told["outcomes"][0]["logrank"] == before
+    assert before["df"] == 1
+
+
+def test_arms_never_watched_together_are_not_compared() -> None:
+    """One arm is gone before the first event."""
+    frame = simulate(20, seed=2)
+    one = frame["treatment"] == "deb_tace"
+    frame["os_months"] = np.where(one, 0.5, 5.0 + np.arange(20))
+    frame["death"] = np.where(one, 0, 1)
+    sample = check_sample(frame, STUDY, ["os"], ["treatment", "age"])
+    assert describe_cohort(sample)["outcomes"][0]["logrank"] is None
+
+
+def test_a_median_where_everybody_is_dead_has_no_symmetric_interval() -> None:
+    """Its standard error would be nought."""
+    frame = simulate(20, seed=2).assign(os_months=9.0, death=1)
+    frame.loc[0, ["os_months", "death"]] = [10.0, 0]
+    frame.loc[0, "treatment"] = "deb_tace"
+    frame.loc[1:3, "treatment"] = "deb_tace_sorafenib"
+    sample = check_sample(frame, STUDY, ["os"], ["treatment", "age"])
+    last = describe_cohort(sample)["outcomes"][0]["arms"][1]
+    assert last["median"] == 9
+    assert np.isnan(last["symmetric_interval"]).all()
+
+
 @pytest.mark.parametrize("by", ["treatment", "etiology"])
 def test_the_text_fits_a_terminal(by: str) -> None:
     """At most 100 columns, also with arms that need a second block."""
@@ -257,8 +296,6 @@ def test_every_problem_is_told_at_once(cohort_frame: pd.DataFrame) -> None:
 
 def test_several_rows_of_a_patient_are_refused(cohort_frame: pd.DataFrame) -> None:
     """Even where the study has a cluster: no test here allows for them."""
-    from dataclasses import replace
-
     frame = cohort_frame.assign(patient=cohort_frame["patient"] // 2)
     with pytest.raises(InputError, match="patient must not repeat: 90 rows are of 46 patients"):
         check_sample(frame, replace(STUDY, cluster="patient"), ["os"], CORE)

@@ -79,7 +79,7 @@ def short_text(value: float | None) -> str:
     """Return a number with one decimal, a large one with none."""
     if value is None:
         return NONE
-    return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def quartiles_text(group: dict[str, Any]) -> str:

@@ -29,8 +29,11 @@ STYLE = {
     "font.size": 8,
     "axes.linewidth": 0.8,
     "svg.hashsalt": "riskscore",
+    "text.parse_math": False,  # a level such as "<$5" is no formula
     "svg.fonttype": "path",
 }
+LEVEL = 24
+"""Characters of a level that fit beside the numbers at risk."""
 BANDS = 3
 """More arms than this, and their bands would hide one another."""
 ROW = 0.22
@@ -74,7 +77,7 @@ def draw_survival(description: dict[str, Any], outcome: dict[str, Any]) -> Figur
     below = 0.55 + ROW * (len(arms) + 1)
     height = 3.4 + below
     figure = Figure(figsize=(6.2, height))
-    left = min(0.36, 0.05 + 0.0135 * max(len(arm["level"]) for arm in arms))
+    left = min(0.36, 0.05 + 0.0135 * max(len(_short(arm["level"], LEVEL)) for arm in arms))
     left = max(left, 0.11)
     axes = figure.add_axes((left, below / height, 0.97 - left, 3.25 / height))
     for a, arm in enumerate(arms):
@@ -90,15 +93,17 @@ def draw_survival(description: dict[str, Any], outcome: dict[str, Any]) -> Figur
     axes.axhline(0.5, color=GREY, lw=0.6, ls=(0, (1, 3)), zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     if len(arms) > 1:
-        title = None if description["by"] is None else description["by"]["label"]
-        axes.legend(title=title, frameon=False, loc="best", alignment="left")
-    test = outcome["logrank"]
-    if test is not None:
-        p = p_text(test["p"])
-        told = f"Log-rank P {p}" if p.startswith("<") else f"Log-rank P = {p}"
-        axes.text(0.02, 0.03, told, transform=axes.transAxes)
+        axes.legend(title=_title(description, outcome), frameon=False, loc="best", alignment="left")
     _numbers_at_risk(figure, axes, outcome, height)
     return figure
+
+
+def _title(description: dict[str, Any], outcome: dict[str, Any]) -> str:
+    title, test = str(description["by"]["label"]), outcome["logrank"]
+    if test is None:
+        return title
+    p = p_text(test["p"])
+    return f"{title} (log-rank P {p if p.startswith('<') else f'= {p}'})"
 
 
 def _curve(axes: Axes, arm: dict[str, Any], place: int, *, banded: bool) -> None:
@@ -107,7 +112,10 @@ def _curve(axes: Axes, arm: dict[str, Any], place: int, *, banded: bool) -> None
     survival = [1.0, *arm["survival"]]
     survival.append(survival[-1])
     median = arm["median"]
-    label = f"{arm['level']} (median {'not reached' if median is None else f'{median:.1f}'})"
+    reached = "not reached" if median is None else f"{median:.1f}"
+    label = f"{_short(arm['level'], LEVEL)} (median {reached})"
+    if label.startswith("_"):
+        label = f" {label}"  # a legend leaves out what begins with an underscore
     style = DASHES[place % len(DASHES)]
     axes.step(times, survival, where="post", color=colour, ls=style, lw=1.4, label=label)
     known = sum(limit is not None for limit in arm["lower"])
@@ -137,7 +145,9 @@ def _numbers_at_risk(figure: Figure, axes: Axes, outcome: dict[str, Any], height
     figure.text(0.015, first, "Number at risk", weight="bold", va="center")
     for a, arm in enumerate(outcome["arms"]):
         y = first - ROW * (a + 1) / height
-        figure.text(0.015, y, arm["level"], color=COLOURS[a % len(COLOURS)], va="center")
+        figure.text(
+            0.015, y, _short(arm["level"], LEVEL), color=COLOURS[a % len(COLOURS)], va="center"
+        )
         for tick, count in zip(outcome["ticks"], arm["at_risk"], strict=True):
             x = box.x0 + box.width * (tick - low) / (high - low)
             figure.text(x, y, str(count), ha="center", va="center")

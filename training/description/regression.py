@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from scipy import stats
+from scipy.linalg import LinAlgWarning
 
 from riskscore.errors import ModelError
 from riskscore.study import Predictor
@@ -77,7 +79,13 @@ def _fit(
     """Return the coefficients by term, and the model's likelihood ratio test."""
     columns = [cohort.predictors.index(p) for p in chosen]
     encoder = StudyEncoder(tuple(chosen)).fit(cohort.X[:, columns])
-    model = CoxModel().fit(encoder.transform(cohort.X[:, columns]), cohort.y, cohort.groups)
+    design = encoder.transform(cohort.X[:, columns])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LinAlgWarning)
+            model = CoxModel().fit(design, cohort.y, cohort.groups)
+    except LinAlgWarning as warning:
+        raise ModelError(f"the likelihood has no maximum that can be told [{warning}]") from warning
     names = tuple(term.name for term in encoder.terms_)
     rows: list[Coefficient] = model.coefficients(names)
     statistic = 2 * (model.efron_.loglik - model.loglik_null_)

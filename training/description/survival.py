@@ -135,10 +135,19 @@ def _at(
 
 
 def _logrank(cohort: Cohort, arm: NDArray[np.intp]) -> dict[str, Any] | None:
-    df = len(np.unique(arm)) - 1
+    """Return the log-rank test; None where no two arms can be compared.
+
+    As in R, an arm that nobody was left in when the first event came takes no degree of freedom.
+    """
+    first = cohort.time[cohort.event].min()
+    watched = np.isin(arm, np.unique(arm[cohort.time >= first]))
+    df = len(np.unique(arm[watched])) - 1
     if df < 1:
         return None
-    statistic = float(compare_survival(cohort.y, arm)[0])
+    try:
+        statistic = float(compare_survival(cohort.y[watched], arm[watched])[0])
+    except np.linalg.LinAlgError:  # at every event one arm alone was left, so nothing was compared
+        return None
     return {"chi_square": statistic, "df": df, "p": float(stats.chi2.sf(statistic, df))}
 
 
