@@ -1,17 +1,17 @@
-"""`python -m training reconstruct`: search for a cohort and write it."""
+"""`python -m training reconstruct`: search for a cohort, or for many, and write them."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from riskscore.errors import InputError, Problem
-from riskscore.tables import SUFFIXES, write_atomically, write_table
-from training.published import DEB_TACE_COHORT
+from riskscore.tables import SUFFIXES
+from training.reconstruction.draw_command import run_draws
+from training.reconstruction.draws import DRAW_TIME_LIMIT, write_cohort
 from training.reconstruction.search import (
     DEFAULT_SEED,
     TIME_LIMIT,
@@ -28,13 +28,27 @@ def add_reconstruct_parser(commands: Any) -> None:
         "reconstruct", help="search for a cohort that reproduces the published study"
     )
     parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED, help="0 or more")
-    parser.add_argument("--out", required=True, help="table to write: .csv, .parquet or .xlsx")
+    parser.add_argument(
+        "--out",
+        required=True,
+        help="table to write: .csv, .parquet or .xlsx; with --draws a folder, which may hold the "
+        "draws of an earlier run",
+    )
+    parser.add_argument(
+        "--draws",
+        type=_count,
+        metavar="M",
+        help="search for M different cohorts and report how much they leave open",
+    )
+    parser.add_argument(
+        "--jobs", type=_count, default=2, help="workers for --draws (default: %(default)s)"
+    )
     parser.add_argument(
         "--time-limit",
         type=float,
-        default=TIME_LIMIT,
         metavar="SECONDS",
-        help="begin no further attempt after this (default: %(default)g)",
+        help="begin no further attempt at a cohort after this "
+        f"(default: {TIME_LIMIT:g}, with --draws {DRAW_TIME_LIMIT:g})",
     )
     parser.set_defaults(run=_run)
 
@@ -45,15 +59,19 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
 def _run(chosen: argparse.Namespace) -> int:
+    if chosen.draws is not None:
+        return run_draws(chosen)
     out = Path(chosen.out)
     _check(out)
-    found = _search(chosen.seed, chosen.time_limit)
-    # Whoever fits a model to the file learns from its companion that no row is a patient's.
-    companion = DEB_TACE_COHORT.with_suffix(".source.toml")
-    with write_atomically(out.with_suffix("".join(companion.suffixes))) as partial:
-        shutil.copyfile(companion, partial)
-    write_table(found.cohort, out)
+    found = _search(chosen.seed, TIME_LIMIT if chosen.time_limit is None else chosen.time_limit)
+    write_cohort(found.cohort, out)
     deaths = int(found.cohort["death"].sum())
     print(
         f"seed {found.seed}: {len(found.cohort)} patients, {deaths} deaths, every figure met "

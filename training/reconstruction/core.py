@@ -23,7 +23,7 @@ from training.reconstruction.survival import Survival
 from training.reconstruction.targets import Targets
 from training.reconstruction.times import IntArray
 
-__all__ = ["assign_core"]
+__all__ = ["assign_core", "standard_error_off"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -50,6 +50,8 @@ START_SE, NEAR_SE = 2.5, 1.5
 tolerances off, at the start or near the hazard ratios, shows that the times cannot give it."""
 HOPELESS = 3
 """So do this many assignments with the right hazard ratios and the wrong standard error."""
+SHUFFLES = 9
+"""Random assignments that tell the standard error of times without an assignment."""
 
 
 class _Scores:
@@ -156,6 +158,19 @@ def assign_core(random: np.random.Generator, survival: Survival, goal: Targets) 
         for _ in range(WANDER):
             profile, _off = _wander(random, scores, profile, swaps, covariance)
     return None
+
+
+def standard_error_off(random: np.random.Generator, survival: Survival, goal: Targets) -> float:
+    """Return how far times alone put the treatment's standard error from its aim, in tolerances.
+
+    The median over random assignments of the traits.
+    """
+    scores = _Scores(survival, goal)
+    found = []
+    for _ in range(SHUFFLES):
+        profile = scores.profile(_shuffled(random, survival.arm, goal))
+        found.append(_se_off(scores.covariance(profile), goal))
+    return float(np.median(found))
 
 
 def _shuffled(random: np.random.Generator, arm: IntArray, goal: Targets) -> IntArray:

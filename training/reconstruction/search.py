@@ -13,9 +13,9 @@ from riskscore.errors import ModelError
 from training.published import DEB_TACE, load_published
 from training.reconstruction.characteristics import draw_ages, draw_diameters, draw_levels
 from training.reconstruction.compare import compare
-from training.reconstruction.core import assign_core
+from training.reconstruction.core import assign_core, standard_error_off
 from training.reconstruction.progression import Progression, draw_progression
-from training.reconstruction.survival import Survival, draw_survival
+from training.reconstruction.survival import Survival, draw_survival, likely_splits, splits
 from training.reconstruction.targets import TENTHS, Targets, targets
 
 __all__ = [
@@ -35,6 +35,9 @@ trait that no published effect pins, and whose median survival has a finite inte
 """
 
 TIME_LIMIT = 180.0
+
+CANDIDATES = 40
+"""Survival times drawn, where the deaths are given, until some suit the standard error."""
 
 COLUMNS = (
     "patient",
@@ -111,6 +114,7 @@ class ReconstructionError(ModelError):
 def reconstruct(
     seed: int = DEFAULT_SEED,
     *,
+    deaths: int | None = None,
     time_limit: float = TIME_LIMIT,
     progress: Progress | None = None,
 ) -> Reconstruction:
@@ -124,6 +128,8 @@ def reconstruct(
     ----------
     seed : int
         0 or more.
+    deaths : int, optional
+        How many die; drawn from the counts that suit the standard error by default.
     time_limit : float
         Seconds after which no further attempt is begun.
     progress : callable, optional
@@ -133,13 +139,16 @@ def reconstruct(
     ReconstructionError
         If no attempt succeeded. A cohort that misses a figure is never returned.
     ValueError
-        If the seed is negative.
+        If the seed is negative, or so many deaths contradict the source.
     """
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
     began = time.monotonic()
     published = load_published(DEB_TACE)
     goal = targets(published)
+    fewest, most = goal.deaths
+    if deaths is not None and not fewest <= deaths <= most:
+        raise ValueError(f"deaths must be {fewest} to {most}, got {deaths}")
     misses: list[str] = []
     while time.monotonic() - began < time_limit:
         attempt = len(misses) + 1
@@ -149,7 +158,7 @@ def reconstruct(
             if progress is not None:
                 progress(stage, attempt)
 
-        found = _attempt(random, goal, tell)
+        found = _attempt(random, goal, deaths, tell)
         if isinstance(found, pd.DataFrame):
             missed = [row.quantity for row in compare(found, published) if row.agrees == "no"]
             if not missed:
@@ -160,11 +169,14 @@ def reconstruct(
 
 
 def _attempt(
-    random: np.random.Generator, goal: Targets, tell: Callable[[str], None]
+    random: np.random.Generator, goal: Targets, deaths: int | None, tell: Callable[[str], None]
 ) -> pd.DataFrame | str:
     """Return a cohort, or in words what could not be found."""
     tell("overall survival")
-    survival = draw_survival(random, goal)
+    if deaths is None:
+        survival = draw_survival(random, goal)
+    else:
+        survival = _survival_with(random, goal, deaths)
     if survival is None:
         return "no times with the medians and the log-rank of overall survival"
     tell("who carries which trait")
@@ -191,6 +203,23 @@ def _attempt(
     columns |= {"age": ages, "tumor_diameter": diameters}
     columns |= draw_levels(random, survival.arm, spread, goal)
     return _table(random, survival, progression, columns, goal)
+
+
+def _survival_with(random: np.random.Generator, goal: Targets, deaths: int) -> Survival | None:
+    """Return the first times that suit the standard error, or the nearest of `CANDIDATES`."""
+    # Beyond the likely splits the error depends on who happens to be at risk when: any may do.
+    choices = likely_splits(goal).get(deaths) or list(splits(goal, deaths, deaths))
+    nearest, least = None, np.inf
+    for _ in range(CANDIDATES):
+        survival = draw_survival(random, goal, choices[random.integers(len(choices))])
+        if survival is None:
+            continue
+        off = standard_error_off(random, survival, goal)
+        if off < least:
+            nearest, least = survival, off
+        if off <= 1:
+            break
+    return nearest
 
 
 def _other(goal: Targets, name: str) -> str:

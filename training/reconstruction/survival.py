@@ -6,6 +6,7 @@ a spread of entry dates, and then moved as little as the printed figures need.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -21,7 +22,7 @@ from training.reconstruction.times import (
     median_of,
 )
 
-__all__ = ["EVALUATION", "Survival", "arms_of", "draw_survival"]
+__all__ = ["EVALUATION", "Survival", "arms_of", "draw_survival", "likely_splits", "splits"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -58,10 +59,16 @@ def arms_of(goal: Targets) -> IntArray:
     return np.repeat(np.arange(len(goal.n)), goal.n)
 
 
-def draw_survival(random: np.random.Generator, goal: Targets) -> Survival | None:
-    """Draw survival with the published medians and log-rank, or None if none was found."""
+def draw_survival(
+    random: np.random.Generator, goal: Targets, deaths: tuple[int, ...] | None = None
+) -> Survival | None:
+    """Draw survival with the published medians and log-rank, or None if none was found.
+
+    `deaths` by arm are drawn too where they are not given.
+    """
     arm = arms_of(goal)
-    deaths = _deaths_by_arm(random, goal)
+    if deaths is None:
+        deaths = _deaths_by_arm(random, goal)
     for _ in range(DRAWS):
         drawn = _draw(random, goal, deaths)
         if drawn is None:
@@ -81,19 +88,27 @@ def draw_survival(random: np.random.Generator, goal: Targets) -> Survival | None
     return None
 
 
-def _deaths_by_arm(random: np.random.Generator, goal: Targets) -> tuple[int, ...]:
-    """Draw deaths evenly over all counts that can carry the treatment's standard error."""
+def likely_splits(goal: Targets) -> dict[int, list[tuple[int, ...]]]:
+    """Return, by their sum, the deaths by arm that easily carry the treatment's standard error."""
     aim = goal.treatment_se
     fits: dict[int, list[tuple[int, ...]]] = {}
-    for split in product(*(range(n // 3, n - n // 15) for n in goal.n)):
-        total = sum(split)
-        if not goal.deaths[0] <= total <= goal.deaths[1]:
-            continue
-        # The arm that lives longer has the smaller share of deaths, or follow-up would be absurd.
-        if split[0] / goal.n[0] > split[1] / goal.n[1]:
-            continue
+    for split in splits(goal, *goal.deaths):
         if aim.misses_by(INFLATION * float(np.sqrt(sum(1 / d for d in split)))) <= 1:
-            fits.setdefault(total, []).append(split)
+            fits.setdefault(sum(split), []).append(split)
+    return fits
+
+
+def splits(goal: Targets, fewest: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Yield every way to spread `fewest` to `most` deaths over the arms."""
+    for split in product(*(range(n // 3, n - n // 15) for n in goal.n)):
+        # The arm that lives longer has the smaller share of deaths, or follow-up would be absurd.
+        if fewest <= sum(split) <= most and split[0] / goal.n[0] <= split[1] / goal.n[1]:
+            yield split
+
+
+def _deaths_by_arm(random: np.random.Generator, goal: Targets) -> tuple[int, ...]:
+    """Draw deaths evenly over all counts that can easily carry the standard error."""
+    fits = likely_splits(goal)
     choices = fits[list(fits)[random.integers(len(fits))]]
     return choices[random.integers(len(choices))]
 
