@@ -9,40 +9,28 @@ from pathlib import Path
 
 from model_cards.filling import card_of
 from model_cards.render import render_markdown
+from riskscore._command import run_command
 from riskscore.bundle import find_bundle
-from riskscore.errors import RiskscoreError
 from riskscore.tables import write_atomically
 
 __all__ = ["main"]
 
-BAD_INPUT = 2
-"""Exit status when no card can be made, as argparse has it for a wrong command."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, or 2 with the reason on standard error."""
-    parsed = _parser().parse_args(arguments)
-    try:
-        _render(parsed.bundle, parsed.out)
-    except RiskscoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:
-        # Its text names the file: a folder that may not be written to, a target that is a folder.
-        print(f"error: the card cannot be written: {error}", file=sys.stderr)
-    else:
-        return 0
-    return BAD_INPUT
+    return run_command(_parser(), arguments)
 
 
-def _render(bundle: str, out: str | None) -> None:
-    text = render_markdown(card_of(bundle))
-    if out == "-":
+def _render(chosen: argparse.Namespace) -> int:
+    text = render_markdown(card_of(chosen.bundle))
+    if chosen.out == "-":
         sys.stdout.write(text)
-        return
-    target = find_bundle(bundle) / "card.md" if out is None else Path(out)
+        return 0
+    target = find_bundle(chosen.bundle) / "card.md" if chosen.out is None else Path(chosen.out)
     with write_atomically(target) as partial:
         partial.write_text(text, encoding="utf-8")
     print(target)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help='file to write; "-" prints it (default: card.md in the bundle)',
     )
+    render.set_defaults(run=_render)
     return parser
 
 

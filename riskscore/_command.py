@@ -26,6 +26,11 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(
+            f"{parser.prog}: {error.filename2 or error.filename}: {error.strerror}", file=sys.stderr
+        )
+        return BAD_INPUT
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ the reading go on, so that one pass finds everything that is wrong.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -113,14 +112,10 @@ class Reader:
 
     def number(self, value: object, key: str) -> float:
         """Return a finite number."""
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            self.refuse(key, "must be a finite number", value, "write it without quotes")
-            return 1.0
-        return float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+            return float(value)
+        self.refuse(key, "must be a finite number", value, "write it without quotes")
+        return 1.0
 
     def numbers(self, key: str) -> tuple[float, ...]:
         """Return a list of finite numbers."""

@@ -124,6 +124,17 @@ class Manifest:
         content["study"] = self.study.to_dict()
         return {"format": content.pop("format"), **content}
 
+    def essentials(self) -> dict[str, str]:
+        """Return what the graph repeats in its own metadata, for a reader who has it alone."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "outcome": self.outcome.label,
+            "time_unit": self.study.time_unit,
+            "predictors": json.dumps(self.study.to_dict()["predictors"]),
+            "statement": self.statement,
+        }
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], where: str) -> Manifest:
         """Read a manifest, or raise `BundleError` saying what is missing."""
@@ -242,8 +253,7 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     if missing:
         raise BundleError(f"a bundle needs {', '.join(missing)}")
     target = Path(path)
-    if target.exists() and not (target / MANIFEST).is_file() and not _is_empty(target):
-        raise BundleError(f"{target} exists and is not a bundle; choose another --out")
+    _refuse_to_replace(target)
     hashes = {name: _sha256(data) for name, data in sorted(files.items())}
     complete = Manifest(**{**_shallow(manifest), "files": hashes})
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -267,24 +277,31 @@ def json_bytes(content: object) -> bytes:
 
 def _check_shape(content: Mapping[str, Any], study: Study) -> None:
     """Use what prediction will use, so that a manifest without it is refused when it is read."""
-    if not content["times"]:
+    times = np.array(content["times"], dtype=float)
+    if not len(times):
         raise ValueError("times is empty")
+    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ValueError("times must be finite and ascend")
     horizons = next(iter(study.outcomes.values())).horizons
     if horizons[-1] > content["follow_up_limit"]:
         raise ValueError("follow_up_limit must reach every horizon")
     if len(content["at_risk_at_horizons"]) != len(horizons):
         raise ValueError("at_risk_at_horizons must have one count for each horizon")
     groups = content["risk_groups"]
-    if len(groups["labels"]) != len(np.array(groups["cut_points"], dtype=float)) + 1:
+    cuts = np.array(groups["cut_points"], dtype=float)
+    if not isinstance(groups["labels"], list) or len(groups["labels"]) != len(cuts) + 1:
         raise ValueError("risk_groups must have one label more than cut_points")
+    if (np.diff(cuts) <= 0).any():
+        raise ValueError("risk_groups.cut_points must ascend")
     Envelope(content["envelope"], tuple(study.predictors.values()))
-    if not isinstance(content["files"], dict):
-        raise TypeError("files must be a table of hashes")
+    for name in ("files", "training"):
+        if not isinstance(content[name], dict):
+            raise TypeError(f"{name} must be a table")
     bool(content["intervals"]["available"])
 
 
 def _replace_directory(partial: Path, target: Path) -> None:
-    """Put `partial` where `target` is; the old one goes only once the new one stands."""
+    """Put `partial` where `target` is; the old one is put back if that fails."""
     if not target.exists():
         partial.replace(target)
         return
@@ -336,5 +353,21 @@ def _finite(content: Any) -> Any:
     return content
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def _refuse_to_replace(target: Path) -> None:
+    """Refuse a target that holds anything but a bundle and its cards, which can be remade."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        found = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        ours = isinstance(found["format"], int) and set(HASHED) <= set(found["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise BundleError(f"{target} exists and is not a bundle; choose another --out")
+    known = {MANIFEST, *HASHED}
+    others = sorted(p.name for p in target.iterdir() if p.name not in known and p.stem != "card")
+    if others:
+        raise BundleError(
+            f"{target} holds {', '.join(others)}, which cannot be made again; move it away, or "
+            "choose another --out"
+        )

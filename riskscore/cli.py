@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from riskscore._command import run_command, times
 from riskscore.bundle import Manifest, open_bundle, shipped_bundles
+from riskscore.errors import InputError, Problem
 from riskscore.model import load_model
 from riskscore.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["main"]
 
@@ -73,9 +79,9 @@ def _predict(chosen: argparse.Namespace) -> int:
     model = load_model(chosen.model)
     table = read_table(chosen.table)
     predicted = model.predict(table, chosen.times).to_frame()
+    _refuse_loss(table, predicted, chosen)
     # The patients' own columns come first, so that a row can be told from its neighbours.
-    clash = [name for name in predicted if name in table]
-    result = table.drop(columns=clash).join(predicted.set_axis(table.index))
+    result = table.join(predicted.set_axis(table.index))
     if chosen.out:
         write_table(result, chosen.out)
     else:
@@ -83,6 +89,21 @@ def _predict(chosen: argparse.Namespace) -> int:
     if model.manifest.statement:
         print(f"{model.manifest.id}: {model.manifest.statement}", file=sys.stderr)
     return 0
+
+
+def _refuse_loss(table: pd.DataFrame, predicted: pd.DataFrame, chosen: argparse.Namespace) -> None:
+    """Refuse to write over the patients' table, or over columns it has."""
+    remedy = "rename it in the table, or drop it"
+    problems = [
+        Problem(None, str(name), "is a column of the table already", None, remedy)
+        for name in predicted
+        if name in table
+    ]
+    if chosen.out and Path(chosen.out).resolve() == Path(chosen.table).resolve():
+        rule = "must not be the table of patients"
+        problems.append(Problem(None, "--out", rule, chosen.out, "name another file"))
+    if problems:
+        raise InputError(problems)
 
 
 def _summary(manifest: Manifest) -> str:

@@ -32,6 +32,12 @@ FloatArray = NDArray[np.float64]
 ROWS_AT_ONCE = 128
 """Rows given to the graph at once: a forest holds rows x trees x times numbers while it runs."""
 
+WIDE_GAP = 0.01
+"""Part of the follow-up between two grid times above which a median in between needs a note."""
+
+EXTERNAL = b"\x0a\x08location"
+"""How an ONNX file names the place of a tensor that it keeps elsewhere: field, length, key."""
+
 OUTPUTS = ("survival", "survival_lower", "survival_upper", "risk_score")
 
 
@@ -117,12 +123,14 @@ class RiskModel:
             return Prediction(self, self.answer([patients], times))
         if isinstance(patients, Sequence) and not isinstance(patients, str | bytes):
             return Prediction(self, self.answer(patients, times))
-        from riskscore.tables import columns_of
+        from riskscore.tables import columns_of, repeated_columns
 
         if not hasattr(patients, "columns") or not hasattr(patients, "index"):
             found = type(patients).__name__
             remedy = "give a DataFrame, a dictionary or a list of dictionaries"
             raise InputError([Problem(None, "patients", "must be a table", found, remedy)])
+        if wrong := repeated_columns(patients):
+            raise InputError(wrong)
         X, problems = encode_columns(columns_of(patients, self._predictors), self._predictors)
         if not len(X):
             remedy = "give one patient or more"
@@ -171,7 +179,7 @@ class RiskModel:
             rmst_limit=float(self._horizons[-1]),
             risk_score=score,
             risk_group=[self._groups[i] for i in self._cuts.searchsorted(score)],
-            notes=self._notes(X, when),
+            notes=self._notes(X, when, median),
             inputs=X,
         )
 
@@ -213,7 +221,7 @@ class RiskModel:
             rule = "must be a list of numbers"
             return self._horizons, [Problem(None, "times", rule, json_safe(times), form)]
         problems: list[Problem] = []
-        values: dict[float, None] = {}  # a set that keeps the order
+        values: dict[str, float] = {}  # by name: twelve digits, as columns show them
         for t in items:
             is_number = isinstance(t, int | float | np.number) and not isinstance(t, bool)
             if not is_number or not 0 <= t <= limit:
@@ -221,21 +229,32 @@ class RiskModel:
                 beyond = is_number and t > limit
                 remedy = "leave it out: nothing is known beyond the follow-up" if beyond else form
                 problems.append(Problem(None, "times", rule, json_safe(t), remedy))
-            elif float(t) in values:
+            elif f"{float(t):.12g}" in values:
                 problems.append(Problem(None, "times", "must not repeat", float(t), "drop one"))
             else:
-                values[float(t)] = None
-        return np.array(list(values)), problems
+                values[f"{float(t):.12g}"] = float(t)
+        return np.array(list(values.values())), problems
 
-    def _notes(self, X: FloatArray, times: FloatArray) -> list[tuple[str, ...]]:
+    def _notes(self, X: FloatArray, times: FloatArray, median: FloatArray) -> list[tuple[str, ...]]:
         notes = self._envelope.notes(X)
-        if self.manifest.grid == "thinned":
-            off = [t for t in times if t > 0 and t not in self.manifest.times]
-            if off:
-                listed = ", ".join(f"{t:g}" for t in off)
-                unit = self.manifest.study.time_unit
-                note = f"survival at {unit} {listed} is the model's at its last grid time before"
-                notes = [(*found, note) for found in notes]
+        if self.manifest.grid != "thinned":
+            return notes
+        unit = self.manifest.study.time_unit
+        inside = times[(times > self._grid[0]) & (times < self._grid[-1])]
+        read = self._grid[curves.positions(self._grid, inside)]
+        shared = tuple(
+            f"survival at {unit} {t:g} is read from the thinned grid, at {unit} {at:g}"
+            for t, at in zip(inside.tolist(), read.tolist(), strict=True)
+            if t != at
+        )
+        if shared:
+            notes = [(*found, *shared) for found in notes]
+        for i in np.flatnonzero(~np.isnan(median)).tolist():
+            k = int(np.searchsorted(self._grid, median[i]))
+            before = float(self._grid[k - 1]) if k else 0.0
+            if median[i] - before > WIDE_GAP * self.manifest.follow_up_limit:
+                text = f"the median lies between {unit} {before:g} and {median[i]:g} (thinned grid)"
+                notes[i] = (*notes[i], text)
         return notes
 
 
@@ -246,6 +265,11 @@ def _session(bundle: Bundle) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if EXTERNAL in bundle.graph:
+        raise BundleError(
+            f"{bundle.path}: model.onnx keeps part of itself in another file, without a hash; "
+            "write the bundle again"
+        )
     try:
         session = ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no public base
@@ -256,4 +280,23 @@ def _session(bundle: Bundle) -> ort.InferenceSession:
             f"{bundle.path}: model.onnx must take x and give {', '.join(OUTPUTS)}; "
             f"it gives {', '.join(found)}: write the bundle again"
         )
+    _check_agreement(bundle, session)
     return session
+
+
+def _check_agreement(bundle: Bundle, session: ort.InferenceSession) -> None:
+    """Refuse a manifest that describes another graph: it would mislabel every answer."""
+    stated = session.get_modelmeta().custom_metadata_map
+    differ = [
+        key for key, value in bundle.manifest.essentials().items() if stated.get(key) != value
+    ]
+    width = session.get_outputs()[0].shape[1]
+    if width != len(bundle.manifest.times):
+        differ.append("times")
+    if session.get_inputs()[0].shape[1] != len(bundle.manifest.predictors):
+        differ.append("number of predictors")
+    if differ:
+        raise BundleError(
+            f"{bundle.path}: manifest.json does not describe model.onnx (its {', '.join(differ)}); "
+            "one of them was changed: restore the bundle, or fit the model again"
+        )

@@ -157,9 +157,9 @@ class Prediction:
         """
         columns: dict[str, Any] = {}
         for j, time in enumerate(self.answer.times):
-            columns[f"survival_{time:g}"] = self.answer.survival[:, j]
-            columns[f"survival_lower_{time:g}"] = self.answer.lower[:, j]
-            columns[f"survival_upper_{time:g}"] = self.answer.upper[:, j]
+            columns[f"survival_{time:.12g}"] = self.answer.survival[:, j]
+            columns[f"survival_lower_{time:.12g}"] = self.answer.lower[:, j]
+            columns[f"survival_upper_{time:.12g}"] = self.answer.upper[:, j]
         for series in (self.median, self.rmst, self.risk_score, self.risk_group, self.notes):
             columns[str(series.name)] = series.to_numpy()
         return pd.DataFrame(columns, index=self._index)

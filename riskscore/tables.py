@@ -6,6 +6,7 @@ Text stays text and numbers become numbers by what the *study* says of a column,
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import tempfile
@@ -19,7 +20,14 @@ import pandas as pd
 from riskscore.errors import InputError, Problem
 from riskscore.study import Predictor
 
-__all__ = ["columns_of", "numeric", "read_table", "write_atomically", "write_table"]
+__all__ = [
+    "columns_of",
+    "numeric",
+    "read_table",
+    "repeated_columns",
+    "write_atomically",
+    "write_table",
+]
 
 SUFFIXES = {".csv": "CSV", ".parquet": "Parquet", ".xlsx": "Excel"}
 
@@ -60,13 +68,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except Exception as error:  # each reader has errors of its own; all mean "not such a table"
         reason = str(error).splitlines()[0][:200]
         remedy = f"export it as {SUFFIXES[suffix]} again"
-        rule = f"must be a {SUFFIXES[suffix]} table ({reason})"
+        rule = f"must be readable as {SUFFIXES[suffix]} ({reason})"
         raise InputError([_file(rule, None, remedy)], file.name) from error
     frame.columns = frame.columns.map(lambda name: str(name).strip())
-    repeated = sorted(set(frame.columns[frame.columns.duplicated()]))
-    if repeated:
-        problem = Problem(None, ", ".join(repeated), "column stands twice", None, "name it once")
-        raise InputError([problem], file.name)
+    if wrong := repeated_columns(frame):
+        raise InputError(wrong, file.name)
     if frame.empty:
         raise InputError([_file("has no rows", None, "export it again")], file.name)
     return frame
@@ -85,11 +91,15 @@ def columns_of(frame: pd.DataFrame, predictors: Sequence[Predictor]) -> dict[str
         series = columns[p.name]
         if not p.is_category:
             columns[p.name] = numeric(series)
-        elif pd.api.types.is_integer_dtype(series.dtype):
-            columns[p.name] = series.astype("string").tolist()
         else:
-            columns[p.name] = series.tolist()
+            columns[p.name] = [_level_in(value, p) for value in series.tolist()]
     return columns
+
+
+def repeated_columns(frame: pd.DataFrame) -> list[Problem]:
+    """Return a problem for each name that two columns have: they cannot both be meant."""
+    repeated = frame.columns[frame.columns.duplicated()].unique()
+    return [Problem(None, str(n), "column stands twice", None, "name it once") for n in repeated]
 
 
 def numeric(series: pd.Series[Any]) -> list[Any]:
@@ -136,13 +146,37 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
 def _read(file: Path, suffix: str) -> pd.DataFrame:
     if suffix == ".csv":
-        with file.open("rb") as stream:
-            if b"\0" in stream.read(4096):
-                raise ValueError("it holds binary data")
-        return pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return _read_csv(file)
     if suffix == ".parquet":
         return pd.read_parquet(file)
     return pd.read_excel(file, keep_default_na=False)
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    """Read every cell as text, and refuse rows that do not have the header's cells.
+
+    pandas would take a longer row's first cell for an index, and rename a repeated column.
+    """
+    with file.open("rb") as stream:
+        if b"\0" in stream.read(4096):
+            raise ValueError("it holds binary data")
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        rows = [row for row in csv.reader(stream, strict=True) if row]
+    if not rows:
+        raise ValueError("it holds no line")
+    header, *body = rows
+    for number, row in enumerate(body, 1):
+        if len(row) != len(header):
+            raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
+    return pd.DataFrame(body, columns=pd.Index(header), dtype=object)
+
+
+def _level_in(value: Any, predictor: Predictor) -> Any:
+    """Return the level that a whole number stands for: ECOG 1 was read as 1 or 1.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+        return value
+    text = f"{value:.0f}"
+    return text if text in predictor.index else value
 
 
 def _number_in(value: Any) -> Any:

@@ -6,12 +6,12 @@ files themselves are not part of this project.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from riskscore.errors import InputError, Problem
+from riskscore.errors import InputError, Problem, json_safe
 from riskscore.study import Study
 from riskscore.tables import numeric
 from training.cohort import Flow, Provenance
@@ -23,6 +23,14 @@ DAYS_PER_MONTH = 365.25 / 12
 
 AFP_FLOOR = 0.605
 """ng/mL: the least positive value in SurvivalPath, where undetectable AFP is recorded as 0."""
+
+LESIONS = {1: "single", 2: "multiple", 3: "multiple", 4: "multiple"}
+"""SurvivalPath's number of lesions; 4 probably means four or more."""
+
+GET = "get the file again: the source has a number in every cell"
+
+CHILD_CLASS = {5: "A", 6: "A"} | dict.fromkeys(range(7, 16), "B_or_C")
+"""Child class by Child-Pugh score."""
 
 Adapted = tuple[pd.DataFrame, Flow, Provenance]
 
@@ -82,18 +90,18 @@ def _hcc_tace_seg(frame: pd.DataFrame) -> Adapted:
     """105 patients treated by TACE at one centre; times are in weeks."""
     sieve = _Sieve(frame)
     time = _numbers(frame["OS"])
-    sieve.drop("survival time missing or not above 0", ~(time > 0))
+    sieve.drop("survival time of 0 weeks", time == 0)
     kept = sieve.frame
     adapted = pd.DataFrame(
         {
             "patient": kept["TCIA_ID"],
-            "tumor_number": kept["tumor_nodul"].map(
-                {"uninodular": "single", "multinodular": "multiple"}
+            "tumor_number": _known(
+                kept["tumor_nodul"], {"uninodular": "single", "multinodular": "multiple"}
             ),
             "vascular_invasion": _yes_no(kept["Vascular invasion"]),
             "metastasis": _yes_no(kept["Metastasis"]),
             "largest_diameter": _numbers(kept["Tr_Size"]),
-            "child_class": kept["CPS"].map({"A": "A", "B": "B_or_C", "C": "B_or_C"}),
+            "child_class": _known(kept["CPS"], {"A": "A", "B": "B_or_C", "C": "B_or_C"}),
             "afp": _numbers(kept["AFP"]),
             "age": _numbers(kept["age"]),
             # "NA" is what the source writes in 17 rows: a value like the others, not a gap.
@@ -106,7 +114,7 @@ def _hcc_tace_seg(frame: pd.DataFrame) -> Adapted:
         kind="patients",
         source="HCC-TACE-Seg, The Cancer Imaging Archive (Moawad et al., Scientific Data 2023)",
         licence="CC BY 4.0",
-        statement="Fitted on 105 patients of one centre: for method review, not for care.",
+        statement="Fitted on patients of one centre: for method review, not for care.",
         limits=(
             "The glossary does not state the time origin of survival.",
             "Tumour diameter is missing in 52 of 105 patients.",
@@ -119,12 +127,13 @@ def _hcc_tace_seg(frame: pd.DataFrame) -> Adapted:
 def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
     """2,360 patients with 11,684 visits at one centre; each visit counts survival from itself."""
     numbers = frame.apply(_numbers)
+    _refuse_text(frame, numbers)
     sieve = _Sieve(numbers)
     if first_visits:
         sieve.drop("a later visit of the same patient", numbers["day"] > 0)
     repeated = sieve.frame.duplicated(["patient", "day"], keep="first")
     sieve.drop("a second visit of the patient on the same day", repeated)
-    sieve.drop("survival time of 0 days", ~(sieve.frame["OStime_day"] > 0))
+    sieve.drop("survival time of 0 days", sieve.frame["OStime_day"] == 0)
     age = sieve.frame["Age"]
     sieve.drop("age under 18 years", age < 18)
     sieve.drop("age above 100 years (implausible)", sieve.frame["Age"] > 100)
@@ -133,23 +142,23 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
     diameter = sieve.frame["Largest.Diameter.of.Hepatic.Lesions"]
     sieve.drop("a lesion with diameter 0", diameter == 0)
     kept = sieve.frame
-    undetectable = kept["AFP"] < AFP_FLOOR
+    undetectable = (kept["AFP"] >= 0) & (kept["AFP"] < AFP_FLOOR)
     sieve.change(f"AFP below {AFP_FLOOR} ng/mL raised to it", undetectable)
     top = kept["AFP"] >= 121_000
     sieve.change("AFP top-coded at 121,000 ng/mL by the source, kept", top)
     adapted = pd.DataFrame(
         {
-            "patient": kept["patient"].astype(int).astype(str),
-            "tumor_number": np.where(kept["Amount.of.Hepatic.Lesions"] == 1, "single", "multiple"),
+            "patient": kept["patient"],
+            "tumor_number": _known(kept["Amount.of.Hepatic.Lesions"], LESIONS),
             "vascular_invasion": _yes_no(kept["Vascular.Invasion"]),
             "metastasis": _yes_no(kept["Distant.Metastasis"]),
             "largest_diameter": kept["Largest.Diameter.of.Hepatic.Lesions"] / 10,
-            "child_class": np.where(kept["Child_pugh_score"] <= 6, "A", "B_or_C"),
-            "afp": kept["AFP"].clip(lower=AFP_FLOOR),
+            "child_class": _known(kept["Child_pugh_score"], CHILD_CLASS),
+            "afp": kept["AFP"].mask(undetectable, AFP_FLOOR),
             "age": kept["Age"],
             "os_months": kept["OStime_day"] / DAYS_PER_MONTH,
             "death": kept["Status_of_death"],
-            "first_year": kept["first_year"].astype(int),
+            "first_year": kept["first_year"],
             "embolization": _yes_no(kept["Embolization"]),
             "resection": _yes_no(kept["Resection"]),
         }
@@ -176,13 +185,30 @@ def _survivalpath_all(frame: pd.DataFrame) -> Adapted:
     return _survivalpath(frame, first_visits=False)
 
 
-def _numbers(series: pd.Series) -> pd.Series:
-    return pd.to_numeric(pd.Series(numeric(series), index=series.index), errors="coerce")
+def _refuse_text(frame: pd.DataFrame, numbers: pd.DataFrame) -> None:
+    """Refuse cells that are no numbers, in a file that holds nothing else."""
+    problems = [
+        Problem(
+            int(row) + 1, str(column), "must be a number", json_safe(frame.loc[row, column]), GET
+        )
+        for column in _VISIT_COLUMNS
+        for row in numbers.index[numbers[column].isna()]
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _known(series: pd.Series, values: Mapping[Any, str]) -> pd.Series:
+    """Translate the values the source documents; any other stays, for the check to refuse."""
+    return series.map(values).where(series.isin(list(values)), series)
 
 
 def _yes_no(series: pd.Series) -> pd.Series:
-    """Map 1 and 0; anything else stays for the check to refuse."""
-    return _numbers(series).map({1: "yes", 0: "no"})
+    return _known(_numbers(series), {1: "yes", 0: "no"})
+
+
+def _numbers(series: pd.Series) -> pd.Series:
+    return pd.to_numeric(pd.Series(numeric(series), index=series.index), errors="coerce")
 
 
 _SEG_COLUMNS = (

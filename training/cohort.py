@@ -7,6 +7,7 @@ adapter, which knows a particular public file, may leave rows out; it counts the
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -183,14 +184,16 @@ def read_cohort(
 
     file = Path(path)
     frame = read_table(file)
+    source_rows = None
     if adapter is None:
         flow, provenance = Flow(len(frame)), read_provenance(file)
     else:
         frame, flow, provenance = adapt(adapter, frame, study)
+        source_rows = frame.index.to_numpy() + 1
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return check_cohort(
         frame, study, outcome, predictors,
-        flow=flow, provenance=provenance, name=file.name, sha256=digest,
+        flow=flow, provenance=provenance, name=file.name, sha256=digest, source_rows=source_rows,
     )  # fmt: skip
 
 
@@ -204,8 +207,11 @@ def check_cohort(
     provenance: Provenance | None = None,
     name: str = "table",
     sha256: str = "",
+    source_rows: NDArray[np.int64] | None = None,
 ) -> Cohort:
     """Check a table against its study and return the cohort.
+
+    `source_rows` numbers the table's rows as the file they came from does, for error messages.
 
     Raises
     ------
@@ -235,6 +241,11 @@ def check_cohort(
     if not len(frame):
         problems.append(Problem(None, "table", "has no rows", None, "export it again"))
     if problems:
+        if source_rows is not None:
+            problems = [
+                p if p.row is None else replace(p, row=int(source_rows[p.row - 1]))
+                for p in problems
+            ]
         raise InputError(sorted(problems, key=lambda p: p.row or 0), name)
     return Cohort(
         study=reduced,
@@ -275,18 +286,21 @@ def read_provenance(cohort: Path) -> Provenance:
 
 
 def _times(frame: pd.DataFrame, outcome: Outcome, unit: str) -> tuple[FloatArray, list[Problem]]:
-    number = Predictor(outcome.time, outcome.time, unit=unit, range=(0.0, np.finfo(float).max))
     if outcome.time not in frame:
         return np.array([]), [_missing_column(outcome.time, f"follow-up time in {unit}s")]
     values = numeric(frame[outcome.time])
-    time, problems = encode_values(values, number)
-    problems = [
-        p if not str(p.rule).startswith("must be 0 to") else _not_positive(p) for p in problems
-    ]
-    for i in np.flatnonzero(time == 0):
-        problems.append(
-            _not_positive(Problem(int(i) + 1, outcome.time, "", json_safe(values[i]), ""))
-        )
+    number = Predictor(outcome.time, outcome.time, unit=unit, range=(-np.inf, np.inf))
+    time, _ = encode_values(values, number)
+    problems = []
+    for i in np.flatnonzero(~((time > 0) & (time < np.inf))).tolist():
+        found = json_safe(values[i])
+        if is_missing(values[i]):
+            rule, found, remedy = "must not be missing", None, f"give the time in {unit}s"
+        elif np.isnan(time[i]):
+            rule, remedy = "must be a number", "write it as a plain number, without quotes or unit"
+        else:
+            rule, remedy = "must be above 0 and finite", "leave the row out, or correct the date"
+        problems.append(Problem(i + 1, outcome.time, rule, found, remedy))
     return time, problems
 
 
@@ -295,9 +309,7 @@ def _events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Pro
         return np.array([]), [_missing_column(outcome.event, "1 for an event, 0 for censored")]
     series = frame[outcome.event]
     values = series.astype(int).tolist() if series.dtype == bool else numeric(series)
-    event = np.array(
-        [v if v in (0, 1) and not isinstance(v, str) else np.nan for v in values], float
-    )
+    event = np.array([_event(v) for v in values], dtype=float)
     remedy = f"write 1 for {outcome.event.replace('_', ' ')}, 0 for censored"
     problems = [
         Problem(
@@ -315,12 +327,18 @@ def _events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Pro
     return event, problems
 
 
+def _event(value: Any) -> float:
+    known = isinstance(value, int | float | np.number) and value in (0, 1)
+    return float(value) if known else math.nan
+
+
 def _groups(frame: pd.DataFrame, study: Study) -> tuple[NDArray[np.int64] | None, list[Problem]]:
     """Return each row's patient where the study has a cluster; else refuse repeated patients."""
     if not study.cluster:
         if PATIENT not in frame:
             return None, []
-        counts = Counter(frame[PATIENT].astype(str))
+        named = frame[PATIENT].tolist()
+        counts = Counter(str(v) for v in named if not is_missing(v))
         problems = [
             Problem(
                 i,
@@ -329,20 +347,26 @@ def _groups(frame: pd.DataFrame, study: Study) -> tuple[NDArray[np.int64] | None
                 patient,
                 f'keep one row a patient, or declare cluster = "{PATIENT}" in the study',
             )
-            for i, patient in enumerate(frame[PATIENT].astype(str), 1)
+            for i, patient in enumerate(map(str, named), 1)
             if counts[patient] > 1
         ]
-        return None, problems
+        return None, problems + _unnamed(PATIENT, named)
     if study.cluster not in frame:
         return None, [_missing_column(study.cluster, "the patient each row belongs to")]
     values = frame[study.cluster].tolist()
-    problems = [
-        Problem(i, study.cluster, "must not be missing", None, "name the patient of each row")
+    patients, numbers = np.unique(np.array([str(v) for v in values]), return_inverse=True)
+    # Where nobody repeats, rows are patients and the model-based variance holds.
+    groups = numbers.astype(np.int64) if len(patients) < len(values) else None
+    return groups, _unnamed(study.cluster, values)
+
+
+def _unnamed(column: str, values: list[Any]) -> list[Problem]:
+    remedy = "name the patient of each row"
+    return [
+        Problem(i, column, "must not be missing", None, remedy)
         for i, value in enumerate(values, 1)
         if is_missing(value)
     ]
-    numbers = np.unique(np.array([str(v) for v in values]), return_inverse=True)[1]
-    return numbers.astype(np.int64), problems
 
 
 def _variation(
@@ -370,9 +394,3 @@ def _variation(
 
 def _missing_column(name: str, what: str) -> Problem:
     return Problem(None, name, "column is missing", None, f"add it, with {what}")
-
-
-def _not_positive(p: Problem) -> Problem:
-    return Problem(
-        p.row, p.field, "must be above 0", p.value, "leave the row out, or correct the date"
-    )

@@ -25,10 +25,6 @@ __all__ = ["Coefficient", "CoxModel", "EfronPass", "efron_pass"]
 
 FloatArray = NDArray[np.float64]
 
-RUNAWAY = (
-    "a coefficient of the Cox model runs away (some group of patients has no event, or only "
-    "events); leave that predictor out with --predictors, or merge its levels"
-)
 LARGEST = 15.0
 """Largest coefficient and standard error per standard deviation of a term that are believed: a
 hazard ratio of 3 million. A maximum at infinity stops the solver beyond it."""
@@ -152,6 +148,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
+    names : tuple of str
+        Names of the terms, for error messages.
     n_iter, tol
         As in `CoxPHSurvivalAnalysis`; the tolerance is tight, so that the coefficients agree with
         R's to far more digits than are printed.
@@ -169,7 +167,10 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         Log partial likelihood without predictors.
     """
 
-    def __init__(self, *, n_iter: int = 100, tol: float = 1e-12) -> None:
+    def __init__(
+        self, *, names: tuple[str, ...] = (), n_iter: int = 100, tol: float = 1e-12
+    ) -> None:
+        self.names = names
         self.n_iter = n_iter
         self.tol = tol
 
@@ -192,11 +193,12 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         time = time.astype(np.float64)
         self.center_ = X.mean(axis=0)
         Z = X - self.center_
-        if np.linalg.matrix_rank(Z) < Z.shape[1]:
-            raise ModelError(
-                "the predictors are collinear: one is a combination of others (or constant); "
-                "leave one out with --predictors"
-            )
+        for k in range(Z.shape[1]):
+            if np.linalg.matrix_rank(Z[:, : k + 1]) <= k:
+                raise ModelError(
+                    f"the predictors are collinear: {self._name(k)} is constant, or a combination "
+                    "of those before it; leave one of them out with --predictors"
+                )
         # In units of its standard deviation every column asks for steps of like size.
         scale = Z.std(axis=0)
         solver = CoxPHSurvivalAnalysis(ties="efron", n_iter=self.n_iter, tol=self.tol)
@@ -206,10 +208,11 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
                 warnings.simplefilter("error", ConvergenceWarning)
                 fitted = solver.fit(Z / scale, y)
         except (ConvergenceWarning, ValueError, np.linalg.LinAlgError) as error:
-            raise ModelError(f"{RUNAWAY} [{error}]") from error
+            raise ModelError(
+                f"the Cox model has no maximum that could be found: {error}"
+            ) from error
         self.coef_: FloatArray = fitted.coef_ / scale
-        if np.abs(fitted.coef_).max() > LARGEST:
-            raise ModelError(RUNAWAY)
+        self._refuse_runaway(np.abs(fitted.coef_))
         self.n_features_in_ = Z.shape[1]
         self.efron_ = efron_pass(Z, time, event, self.coef_)
         self.loglik_null_ = efron_pass(Z, time, event, np.zeros_like(self.coef_)).loglik
@@ -222,9 +225,21 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             np.add.at(sums, cluster, self.efron_.score_residuals)
             influence = sums @ inverse
             self.variance_ = influence.T @ influence
-        if not (np.sqrt(np.diag(inverse)) * scale < LARGEST).all():
-            raise ModelError(RUNAWAY)
+        self._refuse_runaway(np.sqrt(np.diag(inverse)) * scale)
         return self
+
+    def _name(self, k: int) -> str:
+        return self.names[k] if self.names else f"term {k + 1}"
+
+    def _refuse_runaway(self, size: FloatArray) -> None:
+        """Refuse coefficients, or their errors, that only a maximum at infinity explains."""
+        worst = int(np.argmax(np.nan_to_num(size, nan=np.inf)))
+        if not size[worst] < LARGEST:
+            raise ModelError(
+                f"the coefficient of {self._name(worst)} runs away: some group of patients has no "
+                "event, or only events; leave the predictor out with --predictors, or merge its "
+                "levels"
+            )
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the risk score, the linear predictor; higher is worse."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sksurv.exceptions import NoComparablePairException
 from sksurv.metrics import concordance_index_censored
 
 from riskscore.errors import ModelError
@@ -21,6 +22,11 @@ from training.forest import CompactForest
 __all__ = ["MOST_REFITS", "concordance", "evaluate_cox", "evaluate_forest", "importance"]
 
 FloatArray = NDArray[np.float64]
+
+NOBODY = (
+    "no two patients can be compared: nobody is known to have outlived somebody with an event; "
+    "the cohort says nothing about who fares worse"
+)
 
 MOST_REFITS = 100
 LEAST_REFITS = 20
@@ -33,34 +39,54 @@ def concordance(cohort: Cohort, score: FloatArray) -> float:
     """Return Harrell's concordance of a risk score; 0.5 is chance, 1 is perfect order.
 
     Rows without a score (NaN) are left out. Source: Harrell et al., JAMA 247 (1982) 2543.
+
+    Raises
+    ------
+    ModelError
+        If no two patients can be compared: nobody is known to have outlived another.
     """
     has = ~np.isnan(score)
-    value = concordance_index_censored(cohort.event[has], cohort.time[has], score[has])[0]
-    return float(value)
+    try:
+        found = concordance_index_censored(cohort.event[has], cohort.time[has], score[has])
+    except (NoComparablePairException, ValueError) as error:
+        raise ModelError(NOBODY) from error
+    if not found[1] + found[2] + found[3]:
+        raise ModelError(NOBODY)
+    return float(found[0])
 
 
 def evaluate_cox(pipeline: Pipeline, cohort: Cohort, seed: int) -> dict[str, Any]:
-    """Return the concordance in-sample and out-of-bag over bootstrap refits of the pipeline."""
-    total, times_out = np.zeros(len(cohort.time)), np.zeros(len(cohort.time))
-    failed = 0
+    """Return the concordance in-sample, and out-of-bag over bootstrap refits of the pipeline.
+
+    Each refit ranks the patients it never drew; the figure is the mean over refits. Scores of
+    different refits are never compared: each has an origin of its own.
+    """
+    found: list[float] = []
+    out_of_bag = np.zeros(len(cohort.time), dtype=bool)
     patients, patient = _patients(cohort)
     refits = min(MOST_REFITS, max(LEAST_REFITS, ROWS_REFITTED // len(cohort.time)))
     for k in range(refits):
         random = np.random.default_rng([seed, k])
         drawn = np.bincount(random.integers(patients, size=patients), minlength=patients)[patient]
         resample = cohort.subset(np.repeat(np.arange(len(drawn)), drawn))
+        left = cohort.subset(np.flatnonzero(drawn == 0))
         try:
             refit = clone(pipeline).fit(resample.X, resample.y)
-        except ModelError:  # a level nobody drew; the resample cannot support the model
-            failed += 1
+            found.append(concordance(left, refit.predict(left.X)))
+        except ModelError:  # the resample lacks a level, or the rest holds no two to compare
             continue
-        out = drawn == 0
-        total[out] += refit.predict(cohort.X[out])
-        times_out += out
-    score = np.divide(total, times_out, out=np.full(len(total), np.nan), where=times_out > 0)
-    how = f"each patient scored by those of {refits} bootstrap refits that never drew the patient"
-    return _evaluation(cohort, pipeline.predict(cohort.X), score, how) | {
-        "refits": {"done": refits - failed, "failed": failed}
+        out_of_bag |= drawn == 0
+    if not found:
+        raise ModelError("no bootstrap resample supports the model: the cohort is too small for it")
+    how = f"mean over {len(found)} bootstrap refits, each on the patients that it never drew"
+    return {
+        "concordance": {
+            "in_sample": concordance(cohort, pipeline.predict(cohort.X)),
+            "out_of_bag": float(np.mean(found)),
+            "out_of_bag_how": how,
+            "out_of_bag_rows": int(out_of_bag.sum()),
+        },
+        "refits": {"done": len(found), "failed": refits - len(found)},
     }
 
 
@@ -68,8 +94,14 @@ def evaluate_forest(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
     """Return the concordance in-sample and over the trees that never drew the patient."""
     forest: CompactForest = pipeline["model"]
     score = forest.predict_out_of_bag(pipeline["encode"].transform(cohort.X))
-    how = "each patient scored by the trees that never drew the patient"
-    return _evaluation(cohort, pipeline.predict(cohort.X), score, how)
+    return {
+        "concordance": {
+            "in_sample": concordance(cohort, pipeline.predict(cohort.X)),
+            "out_of_bag": concordance(cohort, score),
+            "out_of_bag_how": "each patient scored by the trees that never drew the patient",
+            "out_of_bag_rows": int((~np.isnan(score)).sum()),
+        }
+    }
 
 
 def importance(pipeline: Pipeline, cohort: Cohort, seed: int) -> list[dict[str, Any]]:
@@ -89,19 +121,6 @@ def importance(pipeline: Pipeline, cohort: Cohort, seed: int) -> list[dict[str, 
         lost = whole - concordance(cohort, score)
         found.append({"predictor": predictor.name, "concordance_lost": lost})
     return found
-
-
-def _evaluation(
-    cohort: Cohort, in_sample: FloatArray, out_of_bag: FloatArray, how: str
-) -> dict[str, Any]:
-    return {
-        "concordance": {
-            "in_sample": concordance(cohort, in_sample),
-            "out_of_bag": concordance(cohort, out_of_bag),
-            "out_of_bag_how": how,
-            "out_of_bag_rows": int((~np.isnan(out_of_bag)).sum()),
-        }
-    }
 
 
 def _patients(cohort: Cohort) -> tuple[int, NDArray[np.intp]]:

@@ -6,10 +6,10 @@ everything the bundle says; `Fitted.write` makes the directory.
 
 from __future__ import annotations
 
-import json
 import platform
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,7 @@ from riskscore.errors import ModelError
 from riskscore.study import Predictor
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.encoding import StudyEncoder
+from training.encoding import StudyEncoder, terms
 from training.evaluate import evaluate_cox, evaluate_forest, importance
 from training.forest import CompactForest
 from training.onnx_export import to_onnx
@@ -52,13 +52,15 @@ class Settings:
     trees: int = 500
     min_leaf: int = 15
     max_times: int = 150
-    n_jobs: int = field(default=-1, metadata={"recorded": False})
+    n_jobs: int = -1
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("trees", 1), ("min_leaf", 1), ("max_times", 10)):
             value = getattr(self, name)
             if value < least:
                 raise ModelError(f"{name} must be at least {least}, got {value}")
+        if self.seed >= 2**32:
+            raise ModelError(f"seed must be below 2^32, got {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,7 @@ class Fitted:
     def write(self, path: str | Path) -> Manifest:
         """Write the bundle, whole or not at all, and return its manifest."""
         m = self.manifest
-        properties = {
-            "id": m.id,
-            "kind": m.kind,
-            "outcome": m.outcome.label,
-            "time_unit": m.study.time_unit,
-            "predictors": json.dumps(m.study.to_dict()["predictors"]),
-            "statement": m.statement,
-        }
-        graph = to_onnx(self.pipeline, len(m.predictors), m.id, properties)
+        graph = to_onnx(self.pipeline, len(m.predictors), m.id, m.essentials())
         files = {
             "model.onnx": graph,
             "inference.json": json_bytes(self.inference),
@@ -110,13 +104,18 @@ def fit(
     ModelError
         If the cohort does not support the model.
     """
+    if name is not None and not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", name):
+        rule = "must be lower-case letters and digits, joined by single - _ or ."
+        raise ModelError(f"name {rule}: it becomes part of the model's id; got {name!r}")
     if kind not in KINDS:
         raise ModelError(f"model must be one of {', '.join(KINDS)}, got {kind!r}")
     return KINDS[kind](cohort, settings or Settings(), name or kind)
 
 
 def _fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
-    pipeline = Pipeline([("encode", StudyEncoder(cohort.predictors)), ("model", CoxModel())])
+    encoder = StudyEncoder(cohort.predictors)
+    names = tuple(term.name for term in terms(cohort.predictors))
+    pipeline = Pipeline([("encode", encoder), ("model", CoxModel(names=names))])
     pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)
     model: CoxModel = pipeline["model"]
     method = "pointwise 95 % interval, log(-log) scale, variance as in R's survfit of a coxph"
@@ -229,7 +228,7 @@ def _at_risk(cohort: Cohort, times: FloatArray) -> tuple[int, ...]:
 
 def _cox_inference(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
     model: CoxModel = pipeline["model"]
-    names = tuple(term.name for term in pipeline["encode"].terms_)
+    names = model.names
     statistic = 2 * (model.efron_.loglik - model.loglik_null_)
     robust = cohort.groups is not None
     return {
@@ -256,12 +255,17 @@ def _cox_inference(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
 
 def _risk_groups(score: FloatArray) -> dict[str, Any]:
     """Cut the training scores at their tertiles; scores that tie across a cut merge groups."""
-    cuts = np.unique(np.quantile(score, [1 / 3, 2 / 3]))
-    cuts = cuts[(cuts >= score.min()) & (cuts < score.max())]
+    # Scores that differ in the last bits only are one score. A cut stands midway between two, so
+    # that the bits in which the exported graph may differ put nobody into another group.
+    distinct = np.unique([float(f"{s:.10g}") for s in score])
+    last = np.searchsorted(distinct, np.quantile(score, [1 / 3, 2 / 3]) * (1 + 1e-12)) - 1
+    last = np.unique(last.clip(min=0))
+    last = last[last < len(distinct) - 1]
+    cuts = (distinct[last] + distinct[last + 1]) / 2
     labels = {0: ["all"], 1: ["low", "high"], 2: ["low", "intermediate", "high"]}[len(cuts)]
     group = np.searchsorted(cuts, score, side="left")
     counts = np.bincount(group, minlength=len(labels)).tolist()
-    rule = "tertiles of the training risk scores; a score above a cut point is in the next group"
+    rule = "tertiles of the training risk scores, cut midway to the next score; ties stay together"
     return {"labels": labels, "cut_points": cuts.tolist(), "training_counts": counts, "rule": rule}
 
 

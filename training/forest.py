@@ -47,15 +47,19 @@ def grid_times(
 ) -> tuple[FloatArray, bool]:
     """Return the times a forest's curves are kept at, and whether event times were left out.
 
-    All distinct event times if there are at most `max_times`, else that many of their quantiles
-    with the horizons among them.
+    All distinct event times if there are at most `max_times`. Otherwise the horizons, and event
+    times of two kinds: quantiles, so that every step of the curve is met, and those nearest to
+    regular times, so that the sparse end of the follow-up has no wide gaps.
     """
     distinct = np.unique(event_times)
     if len(distinct) <= max_times:
         return distinct, False
     inside = [h for h in horizons if distinct[0] < h <= distinct[-1]]
-    keep = np.linspace(0, len(distinct) - 1, max_times - len(inside)).round().astype(int)
-    return np.unique(np.concatenate((distinct[keep], inside))), True
+    room = max(max_times - len(inside), 2)
+    ranks = np.linspace(0, len(distinct) - 1, room - room // 2).round().astype(int)
+    regular = np.linspace(distinct[0], distinct[-1], room // 2)
+    nearest = np.searchsorted(distinct, regular).clip(max=len(distinct) - 1)
+    return np.unique(np.concatenate((distinct[ranks], distinct[nearest], inside))), True
 
 
 def leaf_curves(

@@ -82,6 +82,10 @@ def _run(chosen: argparse.Namespace) -> int:
         remedy = "give --cohort TABLE"
         rule = f"is needed for a study other than {DEFAULT_STUDY}"
         raise InputError([Problem(None, "cohort", rule, study.id, remedy)])
+    if chosen.cohort is None and (chosen.predictors or chosen.adapter or chosen.outcome != "os"):
+        remedy = "give --cohort TABLE, or leave --outcome, --predictors and --adapter out"
+        rule = "is needed to choose what is fitted"
+        raise InputError([Problem(None, "cohort", rule, None, remedy)])
     jobs: Sequence[Job] = SHIPPED
     if chosen.cohort is not None:
         jobs = (Job(chosen.outcome, chosen.predictors, ("cox", "forest")),)

@@ -29,8 +29,6 @@ NOT_SHOWN = (
 HASHES = ("manifest", ("files",))
 """Checked by the bundle, before a card has anything to say."""
 
-OPTIONAL = ("help", "role", "form", "label")
-
 
 def places(content: Any, path: Path_ = ()) -> Iterator[Path_]:
     """Yield the path of every key, into the first item of each list of tables."""
@@ -50,8 +48,8 @@ def dotted(name: str, path: Path_) -> str:
 def is_required(place: str) -> bool:
     """Whether a card cannot be made without it."""
     if place.startswith("manifest.study.predictors"):
-        # Without its form a logarithm would be a straight line, which its coefficient contradicts.
-        return place.endswith("marker.form") or place.rpartition(".")[2] not in OPTIONAL
+        # The graph says what the model was made with; "linear" is what a form is without its key.
+        return not place.endswith(".form") or place.endswith("marker.form")
     if place.startswith("manifest.training.versions."):
         return place.endswith((".python", ".riskscore"))
     return not place.startswith(NOT_SHOWN)
@@ -87,9 +85,9 @@ def test_every_missing_key_is_named(
                 pytest.fail(f"{place} is not missed: {card_of(copy).identity.id}")
             # A study without its only outcome is told that it lacks outcomes.
             named = {"os": "outcomes", "form": "log(marker)"}.get(str(path[-1]), str(path[-1]))
-            # Without a category the manifest's combinations of levels contradict its study.
-            contradicts = path[:-1] == ("study", "predictors") and "combinations" in str(
-                caught.value
+            # The rest of the manifest, or the graph, contradicts a study without it.
+            contradicts = path[:2] == ("study", "predictors") and any(
+                word in str(caught.value) for word in ("combinations", "its predictors")
             )
             assert contradicts or named in str(caught.value), place
     assert tried > 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,11 @@ def test_predicting_works_with_the_base_dependencies_alone(
     The environment is made of the base dependencies that are already installed, by linking them
     into an empty site: what is not linked cannot be imported.
     """
+    source = tmp_path / "source"  # a copy: building leaves files behind
+    ignored = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=ignored)
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, source],
         check=True,
         capture_output=True,
     )

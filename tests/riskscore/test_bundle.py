@@ -81,9 +81,16 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
         ({"times": ["x"]}, "manifest.json cannot be read: could not convert"),
         ({"study": {"format": 1}}, r"manifest.json cannot be read: (.|\n)*study is required"),
         ({"times": []}, "manifest.json cannot be read: times is empty"),
+        ({"times": [3, 2, 5]}, "times must be finite and ascend"),
+        ({"training": None}, "manifest.json lacks training|training must be a table"),
+        (
+            {"risk_groups": {"labels": ["a", "b", "c"], "cut_points": [2, 1]}},
+            "cut_points must ascend",
+        ),
+        ({"risk_groups": {"labels": "ab", "cut_points": [1]}}, "one label more than cut_points"),
         ({"at_risk_at_horizons": [3]}, "at_risk_at_horizons must have one count for each horizon"),
         ({"follow_up_limit": 3.0}, "follow_up_limit must reach every horizon"),
-        ({"files": 3}, "files must be a table of hashes"),
+        ({"files": 3}, "files must be a table"),
         ({"intervals": {}}, "manifest.json cannot be read: no 'available'"),
         ({"envelope": {"ranges": {}, "combinations": [[0]]}}, "one level a category"),
         ({"risk_groups": {"labels": ["low"]}}, "manifest.json cannot be read: no 'cut_points'"),
@@ -146,6 +153,23 @@ def test_a_folder_that_is_no_bundle_is_not_overwritten(copy: Path, tmp_path: Pat
     with pytest.raises(BundleError, match="a bundle needs inference.json"):
         write_bundle(tmp_path / "new", bundle.manifest, {"model.onnx": b"", "evaluation.json": b""})
     assert not (tmp_path / "new").exists()
+
+
+def test_what_cannot_be_made_again_is_not_replaced(copy: Path, tmp_path: Path) -> None:
+    """A review or an external validation beside a model stops a refit; a card does not."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    (copy / "card.md").write_text("# Card")
+    write_bundle(copy, bundle.manifest, files)
+    (copy / "review.toml").write_text("approved")
+    with pytest.raises(BundleError, match="holds review.toml, which cannot be made again"):
+        write_bundle(copy, bundle.manifest, files)
+    assert (copy / "review.toml").exists()
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "manifest.json").write_text('{"name": "a web page", "start_url": "/"}')
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
+        write_bundle(page, bundle.manifest, files)
 
 
 def test_nothing_is_written_when_writing_fails(

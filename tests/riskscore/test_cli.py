@@ -46,14 +46,28 @@ def test_predict_writes_a_file_and_nothing_else(
     assert "survival_24" in pd.read_parquet(out)
 
 
-def test_predicting_twice_replaces_the_first_answer(
-    cox_bundle: Path, table: Path, tmp_path: Path
+def test_nothing_of_the_patients_is_overwritten(
+    cox_bundle: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A table that already holds predictions does not get two columns of one name."""
-    out, again = tmp_path / "out.csv", tmp_path / "again.csv"
-    main(["predict", str(cox_bundle), str(table), "-o", str(out)])
-    main(["predict", str(cox_bundle), str(out), "-o", str(again)])
-    assert out.read_text() == again.read_text()
+    """Neither their table nor a column of it is lost."""
+    out = tmp_path / "out.csv"
+    pd.read_csv(table).assign(notes="allergic", median=3).to_csv(table, index=False)
+    before = table.read_text()
+    assert main(["predict", str(cox_bundle), str(table), "-o", str(table)]) == 2
+    err = capsys.readouterr().err
+    for part in ("notes is a column of the table already", "median is a", "--out must not be"):
+        assert part in err
+    assert table.read_text() == before
+    assert main(["predict", str(cox_bundle), str(table), "-o", str(out)]) == 2
+    assert not out.exists()
+
+
+def test_a_place_that_cannot_be_written_is_no_traceback(
+    cox_bundle: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system refuses is told like any other bad input."""
+    assert main(["predict", str(cox_bundle), str(table), "-o", "/proc/out.csv"]) == 2
+    assert "riskscore: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -233,11 +233,17 @@ def test_an_off_grid_time_of_a_thinned_forest_says_so(
     model = load_model(copy)
     on, off = model.manifest.times[3], model.manifest.times[3] + 0.01
     who = {**patient, "age": 60}
-    assert "grid time" not in model.predict(who, [on]).notes[0]
-    assert (
-        f"survival at month {off:g} is the model's at its last grid time"
-        in (model.predict(who, [on, off]).notes[0])
-    )
+    assert "survival at" not in model.predict(who, [on]).notes[0]
+    text = f"survival at month {off:g} is read from the thinned grid, at month {on:g}"
+    found = model.predict(who, [on, off])
+    assert text in found.notes[0]
+    before = model.manifest.times[model.manifest.times.index(found.median[0]) - 1]
+    text = f"the median lies between month {before:g} and {found.median[0]:g} (thinned grid)"
+    wide = found.median[0] - before > 0.01 * model.manifest.follow_up_limit
+    assert (text in found.notes[0]) == wide
+    # Before the first event and after the last the answer is exact.
+    ends = [model.manifest.times[0] / 2, model.manifest.follow_up_limit]
+    assert "survival at" not in model.predict(who, ends).notes[0]
 
 
 def test_a_graph_of_another_shape_is_refused(cox_bundle: Path, tmp_path: Path) -> None:
@@ -260,6 +266,49 @@ def test_a_graph_of_another_shape_is_refused(cox_bundle: Path, tmp_path: Path) -
         (copy / "model.onnx").write_bytes(data)
         with pytest.raises(BundleError, match=message):
             load_model(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda c: c.update(statement=""), "its statement"),
+        (lambda c: c.update(id="../../x"), "its id"),
+        (lambda c: c["study"]["study"].update(time_unit="day"), "its time_unit"),
+        (lambda c: c["times"].pop(), "its times"),
+        (lambda c: c["study"]["predictors"]["treatment"]["levels"].reverse(), "its predictors"),
+    ],
+)
+def test_a_manifest_of_another_graph_is_refused(
+    cox_bundle: Path, tmp_path: Path, change: Any, named: str
+) -> None:
+    """What would mislabel an answer is compared with what the graph says of itself."""
+    copy = Path(shutil.copytree(cox_bundle, tmp_path / "b"))
+    content = json.loads((copy / "manifest.json").read_text())
+    change(content)
+    (copy / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match=f"does not describe model.onnx .{named}"):
+        load_model(copy)
+
+
+def test_a_graph_with_parts_elsewhere_is_refused(cox_bundle: Path, tmp_path: Path) -> None:
+    """A tensor in another file would not be covered by any hash."""
+    copy = Path(shutil.copytree(cox_bundle, tmp_path / "b"))
+    model = onnx.load(copy / "model.onnx")
+    onnx.save(
+        model, copy / "model.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["model.onnx"] = sha256((copy / "model.onnx").read_bytes()).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="keeps part of itself in another file"):
+        load_model(copy)
+
+
+def test_a_frame_with_a_repeated_column_is_refused(cox: RiskModel, patient: dict[str, str]) -> None:
+    """Which of the two was meant cannot be known."""
+    frame = pd.DataFrame([patient])
+    with pytest.raises(InputError, match="treatment column stands twice"):
+        cox.predict(pd.concat([frame, frame[["treatment"]]], axis=1))
 
 
 def test_to_frame_holds_everything(cox: RiskModel, patient: dict[str, str]) -> None:

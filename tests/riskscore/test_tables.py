@@ -47,12 +47,15 @@ def test_a_byte_order_mark_and_padded_headers_are_understood(tmp_path: Path) -> 
         ("t.csv", None, "file must exist"),
         ("t.csv", b"", "file must not be empty"),
         ("t.csv", b"age,sex\n", "file has no rows"),
-        ("t.csv", b"\x00\x01PNG\x00", r"must be a CSV table \(it holds binary data\)"),
-        ("t.csv", b"age,sex\n\xff\xfe,1\n", "must be a CSV table"),
-        ("t.csv", b"a,b\n1,2\n1,2,3,4\n", "must be a CSV table"),
-        ("t.csv", b"\n\n", "must be a CSV table"),
-        ("t.parquet", b"not parquet", "must be a Parquet table"),
-        ("t.xlsx", b"not excel", "must be a Excel table"),
+        ("t.csv", b"\x00\x01PNG\x00", r"must be readable as CSV \(it holds binary data\)"),
+        ("t.csv", b"age,sex\n\xff\xfe,1\n", "must be readable as CSV"),
+        ("t.csv", b"a,b\n1,2\n1,2,3\n", r"CSV \(row 2 has 3 cells, the header 2\)"),
+        ("t.csv", b"a,b\n1,2,\n3,4,\n", r"CSV \(row 1 has 3 cells, the header 2\)"),
+        ("t.csv", b"a,b\n1\n", r"CSV \(row 1 has 1 cells, the header 2\)"),
+        ("t.csv", b"a,a\n1,2\n", "a column stands twice; name it once"),
+        ("t.csv", b"\n\n", r"must be readable as CSV \(it holds no line\)"),
+        ("t.parquet", b"not parquet", "must be readable as Parquet"),
+        ("t.xlsx", b"not excel", "must be readable as Excel"),
         ("t.sav", b"x", r"must end in .csv, .parquet, .xlsx, got '.sav'; save it as CSV"),
         ("t", b"x", "got 'no ending'"),
     ],
@@ -66,6 +69,13 @@ def test_a_file_that_is_no_table_is_refused(
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_table(path)
+
+
+def test_a_level_that_was_read_as_a_number_is_understood_cell_by_cell() -> None:
+    """One blank or broken cell does not spoil the column."""
+    cells = [0, 1.0, None, 1.5, "2", True, 7]
+    columns = columns_of(pd.DataFrame({"ecog": pd.Series(cells, dtype=object)}), PREDICTORS)
+    assert columns["ecog"] == ["0", "1", None, 1.5, "2", True, 7]
 
 
 def test_a_repeated_column_is_refused(tmp_path: Path) -> None:

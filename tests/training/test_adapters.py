@@ -54,7 +54,7 @@ def test_each_rule_leaves_out_what_it_says() -> None:
         "no liver lesion at the visit": 1,
         "a lesion with diameter 0": 1,
     }
-    assert frame["patient"].tolist() == ["1", "1", "7"]
+    assert frame["patient"].tolist() == [1, 1, 7]
     assert dict(flow.changed) == {
         f"AFP below {AFP_FLOOR} ng/mL raised to it": 2,
         "AFP top-coded at 121,000 ng/mL by the source, kept": 1,
@@ -72,7 +72,7 @@ def test_columns_are_translated_with_their_units() -> None:
     assert (first["tumor_number"], last["tumor_number"]) == ("multiple", "single")
     assert (first["vascular_invasion"], first["metastasis"]) == ("no", "yes")
     assert first["afp"] == AFP_FLOOR
-    assert frame["patient"].tolist() == ["1", "7"]
+    assert frame["patient"].tolist() == [1, 7]
     assert DAYS_PER_MONTH == 30.4375
 
 
@@ -93,10 +93,29 @@ def test_what_an_adapter_does_not_know_is_refused(
         adapt(name, frame, load_study(study))
 
 
-def test_a_code_the_source_does_not_have_is_refused_not_guessed() -> None:
-    """A vascular invasion of 2 stays unknown, for the check to report."""
-    frame, _, _ = adapt("survivalpath-all", DIRTY.assign(**{"Vascular.Invasion": 2}), STUDY)
-    assert frame["vascular_invasion"].isna().all()
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("Vascular.Invasion", 2, "row 9: vascular_invasion must be one of .*got 2"),
+        ("Child_pugh_score", 99, "row 9: child_class must be one of .*got 99"),
+        ("Amount.of.Hepatic.Lesions", -1, "row 9: tumor_number must be one of .*got -1"),
+        ("AFP", -5, "row 9: afp must be 0.5 to .*got -5"),
+        ("OStime_day", -5, "row 9: os_months must be above 0"),
+        ("OStime_day", "abc", "row 9: OStime_day must be a number, got 'abc'"),
+        ("day", "", "row 9: day must be a number"),
+        ("patient", "x", "row 9: patient must be a number, got 'x'"),
+    ],
+)
+def test_a_value_the_source_does_not_have_is_refused_not_guessed(
+    tmp_path: Path, column: str, value: Any, message: str
+) -> None:
+    """The error names the row of the source's file, whatever was left out before it."""
+    frame = DIRTY.astype(object)
+    frame.loc[8, column] = value
+    path = tmp_path / "visits.csv"
+    frame.to_csv(path, index=False)
+    with pytest.raises(InputError, match=message):
+        read_cohort(path, STUDY, "os", None, "survivalpath-all")
 
 
 @pytest.mark.cohorts

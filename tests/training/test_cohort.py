@@ -48,12 +48,16 @@ def test_a_good_cohort_is_taken_whole(cohort_frame: pd.DataFrame) -> None:
         ("age", 130.0, r"row 3: age must be 18 to 80 years, got 130.0; check the value"),
         ("age", None, r"row 3: age must not be missing; give 18 to 80 years"),
         ("tumor_number", None, r"row 3: tumor_number must not be missing"),
-        ("os_months", -2.0, r"row 3: os_months must be above 0, got -2.0; leave the row out"),
-        ("os_months", 0.0, r"row 3: os_months must be above 0, got 0.0"),
-        ("os_months", None, r"row 3: os_months must not be missing"),
-        ("os_months", np.inf, r"row 3: os_months must be above 0, got 'inf'"),
+        ("os_months", -2.0, r"row 3: os_months must be above 0 and finite, got -2.0; leave"),
+        ("os_months", 0.0, r"row 3: os_months must be above 0 and finite, got 0.0"),
+        ("os_months", None, r"row 3: os_months must not be missing; give the time in months"),
+        ("os_months", np.inf, r"row 3: os_months must be above 0 and finite, got 'inf'"),
         ("death", 2, r"row 3: death must be 0 or 1, got 2.*write 1 for death, 0 for censored"),
+        ("os_months", "long", r"row 3: os_months must be a number, got 'long'"),
         ("death", None, r"row 3: death must not be missing"),
+        ("death", pd.NA, r"row 3: death must not be missing"),
+        ("death", [1], r"row 3: death must be 0 or 1"),
+        ("patient", None, r"row 3: patient must not be missing; name the patient of each row"),
         ("patient", 1, r"row 1: patient must not repeat: the study has no cluster, got '1'"),
     ],
 )  # fmt: skip
@@ -151,6 +155,9 @@ def test_a_cluster_must_be_named_in_every_row(cohort_frame: pd.DataFrame) -> Non
     frame = cohort_frame.assign(patient=np.arange(90) // 3)
     cohort = check_cohort(frame, study, "os", CORE)
     assert cohort.n_patients == 30
+    assert cohort.n_patients_with_event == frame.loc[frame["death"] == 1, "patient"].nunique()
+    alone = check_cohort(cohort_frame, study, "os", CORE)
+    assert alone.groups is None  # nobody repeats: rows are patients
     assert cohort.groups is not None
     np.testing.assert_array_equal(np.bincount(cohort.groups), np.full(30, 3))
     frame["patient"] = frame["patient"].astype(object)

@@ -197,6 +197,12 @@ def test_run_without_treatment_shows_one_row(
     assert "\n  survival " in capsys.readouterr().out
 
 
+def test_run_does_not_ignore_what_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A choice of outcome or predictors needs a cohort to apply to."""
+    assert main(["run", "--outcome", "ttp", "--predictors", "age"]) == 2
+    assert "cohort is needed to choose what is fitted" in capsys.readouterr().err
+
+
 def test_run_on_another_study_needs_a_cohort(capsys: pytest.CaptureFixture[str]) -> None:
     """Only the source study has a cohort of its own here."""
     assert main(["run", "--study", "hcc-tace"]) == 2

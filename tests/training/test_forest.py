@@ -88,6 +88,25 @@ def test_a_thinned_grid_contains_the_horizons_and_reads_the_same_curve() -> None
     np.testing.assert_array_equal(thin.predict(Z), full.predict(Z))
 
 
+def test_a_thinned_grid_has_no_wide_gaps() -> None:
+    """Few events at the end of a long follow-up do not leave years without a grid time."""
+    rng = np.random.default_rng(0)
+    events = np.sort(rng.exponential(20, 3000))
+    times, _ = grid_times(events, 150, (6.0, 12.0))
+    assert len(times) <= 150
+    wide = np.diff(times) > 0.03 * events[-1]
+    # A gap is only as wide as the events leave it.
+    for a, b in zip(times[:-1][wide], times[1:][wide], strict=True):
+        assert ((events > a) & (events < b)).sum() <= 2
+
+
+def test_a_grid_has_room_for_its_horizons() -> None:
+    """More horizons than times asked for are kept all the same."""
+    horizons = tuple(float(h) for h in range(2, 14))
+    times, _ = grid_times(np.arange(1.0, 100.0), 10, horizons)
+    assert set(horizons) <= set(times.tolist())
+
+
 def test_a_grid_ends_at_the_last_event() -> None:
     """A horizon beyond the last event time adds nothing."""
     times, thinned = grid_times(np.arange(1.0, 100.0), 20, (6.5, 150.0))
