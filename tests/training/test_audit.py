@@ -252,6 +252,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("n = 42\n", "n = 0\n", "arms[1].n must be 1 or more, got 0; count its patients"),
         ('hr = "0.976"', "hr = 0.976", "hr must be a printed number, got 0.976"),
         ('levels = ["CR", "PR"]', 'levels = ["CR", "P"]', "rates[1].levels must be levels that"),
         ('topic = "software"', 'topic = "program"', "statements[1].topic must be one of analysis"),

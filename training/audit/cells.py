@@ -62,12 +62,19 @@ def check_references(published: Published, name: str = "") -> None:
         With every such record, what must hold and what to do.
     """
     problems = [
+        *_wrong_arms(published),
         *_wrong_rates(published),
         *_wrong_statements(published),
         *_wrong_claims(published),
     ]
     if problems:
         raise PublishedError(problems, name)
+
+
+def _wrong_arms(published: Published) -> Iterable[Problem]:
+    for i, arm in enumerate(published.arms, 1):
+        if arm.n < 1:
+            yield Problem(None, f"arms[{i}].n", "must be 1 or more", arm.n, "count its patients")
 
 
 def _wrong_rates(published: Published) -> Iterable[Problem]:

@@ -21,6 +21,9 @@ __all__ = ["SLACK", "Interval", "cut_off", "hull", "printed", "probability"]
 SLACK = 1e-9
 """Float noise that is forgiven when two intervals are compared."""
 
+LARGEST = 700.0
+"""The exponential of more is no float."""
+
 SMALLEST = 1e-4
 """Numbers between 0 and this are written "<0.0001"."""
 
@@ -31,7 +34,7 @@ class Interval:
 
     Examples
     --------
-    >>> hazard_ratio = printed(Printed("0.760")).map(math.exp)
+    >>> hazard_ratio = printed(Printed("0.760")).exp()
     >>> hazard_ratio.text(3)
     '2.137 to 2.139'
     >>> hazard_ratio.meets(printed(Printed("2.310")))
@@ -72,6 +75,10 @@ class Interval:
     def log(self) -> Interval:
         """Return the logarithm; of what can be 0 it is unbounded below."""
         return self.map(lambda x: math.log(x) if x > 0 else -math.inf)
+
+    def exp(self) -> Interval:
+        """Return the exponential; beyond what a float holds it is unbounded above."""
+        return self.map(lambda x: math.exp(x) if x < LARGEST else math.inf)
 
     def meets(self, other: Interval) -> bool:
         """Return whether some number lies in both."""

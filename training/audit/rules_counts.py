@@ -58,8 +58,8 @@ def group_sizes(published: Published) -> Checks:
                 recomputed=f"n {arm.n} ({arm.where})",
                 interval=Interval(arm.n, arm.n),
                 severity="inconsistent",
-                meaning="The same group has two sizes. Rates taken of the wrong one are wrong: of "
-                f"{found} instead of {arm.n} they are off by a factor of {arm.n / found:.2f}.",
+                meaning="The same group has two sizes. Rates taken of the wrong one are wrong"
+                + (f" by a factor of {arm.n / found:.2f}." if found else "."),
             )
 
 
@@ -89,13 +89,14 @@ def percentages(published: Published) -> Checks:
     for rate in published.rates:
         row = published.counted(rate.variable)
         for i, arm in enumerate(published.arms):
+            if not row.denominators[i]:
+                continue
             count = sum(row.levels[level][i] for level in rate.levels)
             share = 100 * count / row.denominators[i]
             if rate.percent[i].agrees(share):
                 yield None
                 continue
-            of_all = 100 * count / row.n[i]
-            fits = rate.percent[i].agrees(of_all)
+            fits = row.n[i] > 0 and rate.percent[i].agrees(100 * count / row.n[i])
             yield Finding(
                 where=rate.where,
                 subject=f"{rate.label}, {arm.label}",
@@ -124,7 +125,7 @@ def totals(published: Published) -> Checks:
         else:
             recomputed = f"the table adds up to {expected}"
             yield _total(row.where, row.label, str(row.count), recomputed, expected)
-        if row.percent is not None:
+        if row.percent is not None and everyone:
             share = 100 * row.count / everyone
             fits = row.percent.agrees(share)
             recomputed = f"{row.count}/{everyone} is {share:.2f} %"

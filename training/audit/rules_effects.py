@@ -38,7 +38,7 @@ def coefficients(published: Published) -> Checks:
     for effect in published.effects:
         if effect.coefficient is None:
             continue
-        implied = printed(effect.coefficient).map(math.exp)
+        implied = printed(effect.coefficient).exp()
         if implied.meets(printed(effect.hr)):
             yield None
             continue
@@ -64,7 +64,7 @@ def centre(published: Published) -> Checks:
         if effect.lower is None or effect.upper is None:
             continue
         low, own, high = printed(effect.lower), printed(effect.hr), printed(effect.upper)
-        middle = ((low.log() + high.log()) * 0.5).map(math.exp)
+        middle = ((low.log() + high.log()) * 0.5).exp()
         outside = own.upper < low.lower or own.lower > high.upper
         if middle.meets(own) and not outside:
             yield None

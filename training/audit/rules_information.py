@@ -44,6 +44,8 @@ def least_standard_error(published: Published) -> Checks:
         if span is None or not span > 0:
             continue
         limit, source = event_limit(published, effect.outcome)
+        if not limit:
+            continue
         least = 2 / (span * math.sqrt(limit))
         for reported, se in _standard_errors(effect):
             if se.upper >= least - 1e-12:
@@ -59,7 +61,8 @@ def least_standard_error(published: Published) -> Checks:
                 interval=se,
                 severity="impossible",
                 meaning="These figures are surer than so few patients can make an ordinary Cox "
-                "model. A model that copied them would be surer than its data.",
+                "model, with a Wald or a likelihood-ratio test. A model that copied them would be "
+                "surer than its data.",
             )
 
 
@@ -136,7 +139,8 @@ def _standard_errors(effect: Effect) -> Iterator[tuple[str, Interval]]:
         (f"HR {effect.hr}", printed(effect.hr).log()),
         (f"coefficient {effect.coefficient}", _coefficient(effect)),
     ):
-        if estimate is not None and z.lower > 0:
+        # A P value that is 0 for certain is off its scale, which has a rule of its own.
+        if estimate is not None and 0 < z.lower < math.inf:
             yield f"{what} with P {effect.p}", abs(estimate) / z
 
 

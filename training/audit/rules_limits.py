@@ -63,6 +63,8 @@ def spreads(published: Published) -> Checks:
             high = printed(limits.upper).upper if limits.upper else math.inf
             for i, arm in enumerate(published.arms):
                 mean, sd, n = printed(row.mean[i]), printed(row.sd[i]), row.n[i]
+                if n < 2:
+                    continue
                 subject = f"{row.label}, {arm.label}"
                 reported = f"mean {row.mean[i]}, SD {row.sd[i]}"
                 most = _largest_sd(mean, low, high, n)

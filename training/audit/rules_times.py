@@ -130,9 +130,10 @@ def follow_up(published: Published) -> Checks:
             f"times under observation average {most:.1f} at most",
             Interval(shortest.lower, most),
             "inconsistent",
-            "Half of the patients died before the median, so the average time under observation "
-            "cannot be so long. The figures describe follow-up in some other sense, which is not "
-            "stated: do not read the range as the times of death and censoring.",
+            "At most half of the patients can have been observed beyond the median, so the average "
+            "time under observation cannot be so long. The figures describe follow-up in some "
+            "other sense, which is not stated: do not read the range as the times of death and "
+            "censoring.",
         )
 
 
