@@ -240,3 +240,14 @@ def test_progress_shows_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> 
     with progress.working("fitting cox"):
         pass
     assert "fitting cox" in screen.getvalue()
+
+
+def test_reconstruct_needs_a_seed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --out the file is named after the seed, with its provenance beside it."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["reconstruct", "--seed", "2022"]) == 0
+    assert "written to reconstructed-2022.csv" in capsys.readouterr().out
+    assert Path("reconstructed-2022.csv").read_bytes() == DEFAULT_COHORT.read_bytes()
+    assert Path("reconstructed-2022.source.toml").exists()

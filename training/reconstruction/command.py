@@ -30,9 +30,8 @@ def add_reconstruct_parser(commands: Any) -> None:
     parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED, help="0 or more")
     parser.add_argument(
         "--out",
-        required=True,
         help="table to write: .csv, .parquet or .xlsx; with --draws a folder, which may hold the "
-        "draws of an earlier run",
+        "draws of an earlier run (default: reconstructed-SEED.csv, draws-SEED)",
     )
     parser.add_argument(
         "--draws",
@@ -67,7 +66,9 @@ def _count(text: str) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     if chosen.draws is not None:
+        chosen.out = chosen.out or f"draws-{chosen.seed}"
         return run_draws(chosen)
+    chosen.out = chosen.out or f"reconstructed-{chosen.seed}.csv"
     out = Path(chosen.out)
     _check(out)
     found = _search(chosen.seed, TIME_LIMIT if chosen.time_limit is None else chosen.time_limit)
