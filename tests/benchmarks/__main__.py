@@ -8,11 +8,15 @@ import platform
 import sys
 from importlib.metadata import version
 
-from tests.benchmarks import forest_size, one_patient
+from tests.benchmarks import audit_false_alarms, forest_size, one_patient
 
 __all__ = ["main"]
 
-BENCHMARKS = {"one-patient": one_patient.measure, "forest-size": forest_size.measure}
+BENCHMARKS = {
+    "one-patient": one_patient.measure,
+    "forest-size": forest_size.measure,
+    "audit-false-alarms": audit_false_alarms.measure,
+}
 
 
 def main() -> int:

@@ -37,6 +37,7 @@ def measure() -> Iterator[str]:
             calls: dict[str, Callable[[], object]] = {
                 "the ONNX call alone": lambda m=model, x=x: m._session.run(None, {"x": x}),
                 "the core, without pandas": lambda m=model: m.answer([PATIENT]),
+                "predict": lambda m=model: m.predict(PATIENT),
                 "predict with DataFrames": lambda m=model: _frames(m.predict(PATIENT)),
             }
             for name, call in calls.items():
