@@ -14,8 +14,9 @@ import pytest
 
 from riskscore.bundle import Manifest
 from riskscore.study import load_study
-from training.cohort import Provenance, check_cohort
+from training.cohort import check_cohort
 from training.fit import Settings, fit
+from training.provenance import Provenance
 
 COHORTS = Path(__file__).parents[2] / "shared" / "cohorts"
 STANDARDS = Path(__file__).parents[2] / "shared" / "standards"

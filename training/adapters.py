@@ -14,7 +14,7 @@ import pandas as pd
 from riskscore.errors import InputError, Problem, json_safe
 from riskscore.study import Study
 from riskscore.tables import numeric
-from training.cohort import Flow, Provenance
+from training.provenance import Flow, Provenance
 
 __all__ = ["ADAPTERS", "DAYS_PER_MONTH", "adapt"]
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,70 +18,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskscore._reader import Reader
 from riskscore.errors import InputError, Problem, json_safe
 from riskscore.records import encode_columns, encode_values, is_missing
 from riskscore.study import Outcome, Predictor, Study
 from riskscore.tables import columns_of, numeric, read_table
+from training.provenance import Flow, Provenance, read_provenance
 
-__all__ = ["PATIENT", "Cohort", "Flow", "Provenance", "check_cohort", "read_cohort"]
+__all__ = ["PATIENT", "Cohort", "check_cohort", "read_cohort"]
 
 FloatArray = NDArray[np.float64]
 
 PATIENT = "patient"
 """Column that names the patient. A study without a cluster allows each patient one row."""
-
-PROVENANCE_KINDS = ("patients", "reconstructed", "not stated")
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a cohort comes from, and what everyone who uses a model of it must be told.
-
-    Attributes
-    ----------
-    kind : str
-        "patients" (real patient-level data), "reconstructed" or "not stated".
-    source, licence, statement : str
-    limits : tuple of str
-        Known limitations of the data, one sentence each.
-    """
-
-    kind: str = "not stated"
-    source: str = "not stated"
-    licence: str = "not stated"
-    statement: str = (
-        "The source and the licence of the training data were not stated: not for use in care."
-    )
-    limits: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the provenance as the manifest holds it."""
-        return {
-            "kind": self.kind,
-            "source": self.source,
-            "licence": self.licence,
-            "statement": self.statement,
-            "limits": list(self.limits),
-        }
-
-
-@dataclass
-class Flow:
-    """How many rows came in, were left out by which rule, and were changed by which rule."""
-
-    read: int
-    excluded: list[tuple[str, int]] = field(default_factory=list)
-    changed: list[tuple[str, int]] = field(default_factory=list)
-
-    def to_dict(self, analysed: int) -> dict[str, Any]:
-        """Return the flow as the manifest holds it."""
-        return {
-            "read": self.read,
-            "excluded": [{"rule": rule, "rows": rows} for rule, rows in self.excluded],
-            "changed": [{"rule": rule, "rows": rows} for rule, rows in self.changed],
-            "analysed": analysed,
-        }
 
 
 @dataclass(frozen=True)
@@ -259,30 +206,6 @@ def check_cohort(
         sha256=sha256,
         horizons_left_out=declared_outcome.horizons[len(chosen.horizons) :],
     )
-
-
-def read_provenance(cohort: Path) -> Provenance:
-    """Return what `<cohort>.source.toml` states, or that nothing is stated."""
-    file = cohort.with_suffix(".source.toml")
-    if not file.is_file():
-        return Provenance()
-    try:
-        declared = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problem = Problem(None, "file", f"must be TOML: {error}", None, "mend the line it names")
-        raise InputError([problem], file.name) from error
-    reader = Reader(declared)
-    reader.keys("kind", "source", "licence", "statement", "limits")
-    stated = Provenance(
-        kind=reader.one_of("kind", PROVENANCE_KINDS),
-        source=reader.text("source"),
-        licence=reader.text("licence"),
-        statement=reader.text("statement", optional=True),
-        limits=reader.texts("limits"),
-    )
-    if reader.problems:
-        raise InputError(reader.problems, file.name)
-    return stated
 
 
 def _times(frame: pd.DataFrame, outcome: Outcome, unit: str) -> tuple[FloatArray, list[Problem]]:

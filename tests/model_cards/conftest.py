@@ -15,8 +15,9 @@ import pytest
 
 from model_cards import Card, card_of
 from riskscore.study import Study
-from training.cohort import Flow, Provenance, check_cohort
+from training.cohort import check_cohort
 from training.fit import Settings, fit
+from training.provenance import Flow, Provenance
 
 Edit = Callable[[dict[str, Any]], None]
 

@@ -11,7 +11,8 @@ import pytest
 
 from riskscore.errors import InputError, StudyError
 from riskscore.study import Study, load_study
-from training.cohort import check_cohort, read_cohort, read_provenance
+from training.cohort import check_cohort, read_cohort
+from training.provenance import read_provenance
 
 CORE = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age")
 STUDY = load_study("deb-tace-hcc")

@@ -21,8 +21,9 @@ from riskscore.records import encode_columns, is_missing
 from riskscore.study import Predictor, Study
 from riskscore.tables import columns_of, read_table
 from training.adapters import adapt
-from training.cohort import Cohort, Flow, Provenance, check_cohort, read_provenance
+from training.cohort import Cohort, check_cohort
 from training.description.reports import Reports, read_reports
+from training.provenance import Flow, Provenance, read_provenance
 
 __all__ = ["Sample", "check_sample", "read_sample"]
 
