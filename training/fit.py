@@ -257,9 +257,12 @@ def _risk_groups(score: FloatArray) -> dict[str, Any]:
     """Cut the training scores at their tertiles; scores that tie across a cut merge groups."""
     # Scores that differ in the last bits only are one score. A cut stands midway between two, so
     # that the bits in which the exported graph may differ put nobody into another group.
-    distinct = np.unique([float(f"{s:.10g}") for s in score])
-    last = np.searchsorted(distinct, np.quantile(score, [1 / 3, 2 / 3]) * (1 + 1e-12)) - 1
-    last = np.unique(last.clip(min=0))
+    scale = float(np.abs(score).max()) or 1.0
+    rounded = np.round(score / scale, 10) * scale
+    distinct = np.unique(rounded)
+    # A tertile that is some patient's own score: the last of its group.
+    tertiles = np.quantile(rounded, [1 / 3, 2 / 3], method="inverted_cdf")
+    last = np.unique(np.searchsorted(distinct, tertiles))
     last = last[last < len(distinct) - 1]
     cuts = (distinct[last] + distinct[last + 1]) / 2
     labels = {0: ["all"], 1: ["low", "high"], 2: ["low", "intermediate", "high"]}[len(cuts)]
