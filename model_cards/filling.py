@@ -28,8 +28,9 @@ from model_cards.errors import CardError
 from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
 from model_cards.profiles import profiles
-from riskscore.bundle import Manifest, open_bundle
+from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
+from riskscore.manifest import Manifest
 from riskscore.model import load_model
 from riskscore.study import Predictor
 

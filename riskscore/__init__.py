@@ -5,7 +5,6 @@
 'Overall survival'
 """
 
-from riskscore.bundle import Manifest
 from riskscore.errors import (
     BundleError,
     InputError,
@@ -14,6 +13,7 @@ from riskscore.errors import (
     RiskscoreError,
     StudyError,
 )
+from riskscore.manifest import Manifest
 from riskscore.model import RiskModel, load_model
 from riskscore.prediction import Prediction
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from riskscore._command import run_command, times
-from riskscore.bundle import Manifest, open_bundle, shipped_bundles
+from riskscore.bundle import open_bundle, shipped_bundles
 from riskscore.errors import InputError, Problem
+from riskscore.manifest import Manifest
 from riskscore.model import load_model
 from riskscore.tables import read_table, write_table
 

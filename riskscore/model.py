@@ -15,9 +15,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from riskscore import curves
-from riskscore.bundle import Bundle, Manifest, open_bundle
+from riskscore.bundle import Bundle, open_bundle
 from riskscore.envelope import Envelope
 from riskscore.errors import BundleError, InputError, Problem, json_safe
+from riskscore.manifest import Manifest
 from riskscore.prediction import Answer, Prediction
 from riskscore.records import checked, encode_columns, encode_records
 from riskscore.study import Predictor

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskscore.bundle import Manifest
+from riskscore.manifest import Manifest
 from riskscore.study import load_study
 from training.cohort import check_cohort
 from training.fit import Settings, fit

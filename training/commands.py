@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from riskscore._command import names
-from riskscore.bundle import Manifest
+from riskscore.manifest import Manifest
 from riskscore.study import load_study
 from training.adapters import ADAPTERS
 from training.cohort import Cohort, read_cohort

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from riskscore._command import names
-from riskscore.bundle import Manifest
 from riskscore.errors import InputError, Problem
+from riskscore.manifest import Manifest
 from riskscore.model import RiskModel, load_model
 from riskscore.study import load_study
 from training.adapters import ADAPTERS

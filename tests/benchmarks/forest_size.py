@@ -86,8 +86,8 @@ def _riskscore() -> dict[str, float]:
 
     from riskscore.study import Predictor
     from training.encoding import StudyEncoder
+    from training.export import to_onnx
     from training.forest import CompactForest
-    from training.onnx_export import to_onnx
 
     X, y = cohort()
     predictors = tuple(

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from riskscore.bundle import FORMAT, HASHED, find_bundle, open_bundle, write_bundle
+from riskscore.bundle import HASHED, find_bundle, open_bundle, write_bundle
 from riskscore.errors import BundleError
+from riskscore.manifest import FORMAT
 
 
 @pytest.fixture

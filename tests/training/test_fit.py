@@ -16,7 +16,8 @@ from riskscore.errors import ModelError
 from riskscore.study import Study, load_study
 from tests.conftest import simulate
 from training.cohort import Cohort, check_cohort
-from training.fit import Settings, _risk_groups, fit
+from training.fit import Settings, fit
+from training.fit.manifest import risk_groups_of
 
 CORE = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment")
 
@@ -174,10 +175,10 @@ def test_a_cohort_that_orders_nobody_is_refused(kind: str) -> None:
 def test_a_tertile_belongs_to_the_lower_group(shift: float) -> None:
     """Six scores give pairs, wherever zero lies, and in whichever bits they end."""
     score = np.array([-1.0, 0.0, 0.0 + 1e-17, 1.0, 2.0, 3.0]) + shift
-    groups = _risk_groups(score)
+    groups = risk_groups_of(score)
     assert groups["cut_points"] == pytest.approx([0.5 + shift, 1.5 + shift])  # ten digits
     assert groups["training_counts"] == [3, 1, 2]
-    assert _risk_groups(np.arange(6.0) + shift)["training_counts"] == [2, 2, 2]
+    assert risk_groups_of(np.arange(6.0) + shift)["training_counts"] == [2, 2, 2]
 
 
 def test_two_scores_make_two_groups() -> None:

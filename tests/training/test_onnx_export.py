@@ -19,8 +19,9 @@ from tests.conftest import simulate
 from training.cohort import Cohort, check_cohort, read_cohort
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
+from training.export import to_onnx
+from training.export.graph import LARGE
 from training.forest import CompactForest
-from training.onnx_export import LARGE, to_onnx
 from training.run import CORE_FOUR, DEFAULT_COHORT, DEFAULT_STUDY
 
 CORE = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age")

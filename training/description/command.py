@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from riskscore._command import names
-from riskscore.bundle import json_bytes
 from riskscore.errors import InputError, Problem
+from riskscore.manifest import json_bytes
 from riskscore.study import load_study
 from riskscore.tables import read_table, write_atomically
 from training.adapters import ADAPTERS

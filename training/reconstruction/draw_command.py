@@ -13,8 +13,8 @@ from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from riskscore.bundle import json_bytes
 from riskscore.errors import InputError, Problem
+from riskscore.manifest import json_bytes
 from riskscore.study import load_study
 from riskscore.tables import write_atomically
 from training.published import DEB_TACE, DEB_TACE_COHORT, load_published

@@ -1,0 +1,56 @@
+"""The study's encoding as a graph: by comparison with each level's index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skl2onnx.common.data_types import DoubleTensorType
+
+from training.export.graph import NAN, Graph
+
+__all__ = ["convert_encoder", "encoder_shape"]
+
+
+def encoder_shape(operator: Any) -> None:
+    """Declare one column a term."""
+    rows = operator.inputs[0].type.shape[0]
+    operator.outputs[0].type = DoubleTensorType([rows, len(operator.raw_operator.terms_)])
+
+
+def convert_encoder(scope: Any, operator: Any, container: Any) -> None:
+    """Compare with each level's index; a row with any other index becomes NaN."""
+    encoder = operator.raw_operator
+    g = Graph(scope, container)
+    x, out = operator.inputs[0].full_name, operator.outputs[0].full_name
+    categories = [(j, p) for j, p in enumerate(encoder.predictors) if p.is_category]
+    parts: list[str] = []
+    order: list[int] = []
+    if categories:
+        columns = [j for j, p in categories for _ in p.levels]
+        levels = [float(i) for _, p in categories for i in range(len(p.levels))]
+        chosen = g.add("Gather", x, g.const(np.array(columns, np.int64)), axis=1)
+        hit = g.add("Cast", g.add("Equal", chosen, g.const(np.array(levels))), to=11)
+        hits = g.add("ReduceSum", hit, g.const(np.array([1], np.int64)), keepdims=1)
+        valid = g.add("Equal", hits, g.const(np.array([float(len(categories))])))
+        hit = g.add("Where", valid, hit, g.const(NAN))
+        place = {(j, lv): k for k, (j, lv) in enumerate(zip(columns, levels, strict=True))}
+        indicators = [k for k, t in enumerate(encoder.terms_) if t.level is not None]
+        wanted = [place[encoder.terms_[k].column, encoder.terms_[k].level] for k in indicators]
+        parts.append(g.add("Gather", hit, g.const(np.array(wanted, np.int64)), axis=1))
+        order += indicators
+    for form in ("linear", "log"):
+        numbers = [k for k, t in enumerate(encoder.terms_) if t.level is None and t.form == form]
+        if not numbers:
+            continue
+        columns = [encoder.terms_[k].column for k in numbers]
+        values = g.add("Gather", x, g.const(np.array(columns, np.int64)), axis=1)
+        parts.append(g.add("Log", values) if form == "log" else values)
+        order += numbers
+    if categories and len(parts) > 1:  # a bad level spoils the whole row, numbers too
+        parts[1:] = [g.add("Where", valid, part, g.const(NAN)) for part in parts[1:]]
+    joined = g.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+    if order == list(range(len(order))):
+        g.add("Identity", joined, out=out)
+    else:
+        g.add("Gather", joined, g.const(np.argsort(order).astype(np.int64)), axis=1, out=out)

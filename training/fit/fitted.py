@@ -1,0 +1,58 @@
+"""What a fit is told, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from riskscore.bundle import write_bundle
+from riskscore.errors import ModelError
+from riskscore.manifest import Manifest, json_bytes
+from training.cohort import Cohort
+from training.export import to_onnx
+
+__all__ = ["Fitted", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit. `trees`, `min_leaf` and `max_times` are the forest's."""
+
+    seed: int = 0
+    trees: int = 500
+    min_leaf: int = 15
+    max_times: int = 150
+    n_jobs: int = -1
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("trees", 1), ("min_leaf", 1), ("max_times", 10)):
+            value = getattr(self, name)
+            if value < least:
+                raise ModelError(f"{name} must be at least {least}, got {value}")
+        if self.seed >= 2**32:
+            raise ModelError(f"seed must be below 2^32, got {self.seed}")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model and everything its bundle says."""
+
+    pipeline: Pipeline
+    cohort: Cohort
+    manifest: Manifest
+    inference: dict[str, Any]
+    evaluation: dict[str, Any]
+
+    def write(self, path: str | Path) -> Manifest:
+        """Write the bundle, whole or not at all, and return its manifest."""
+        m = self.manifest
+        graph = to_onnx(self.pipeline, len(m.predictors), m.id, m.essentials())
+        files = {
+            "model.onnx": graph,
+            "inference.json": json_bytes(self.inference),
+            "evaluation.json": json_bytes(self.evaluation),
+        }
+        return write_bundle(path, m, files)

@@ -1,0 +1,48 @@
+"""Fitting by kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from riskscore.errors import ModelError
+from training.cohort import Cohort
+from training.fit.cox import fit_cox
+from training.fit.fitted import Fitted, Settings
+from training.fit.forest import fit_forest
+
+__all__ = ["KINDS", "fit"]
+
+
+def fit(
+    cohort: Cohort, kind: str, settings: Settings | None = None, name: str | None = None
+) -> Fitted:
+    """Fit a model and judge it.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    kind : str
+        "cox" or "forest".
+    settings : Settings, optional
+    name : str, optional
+        Last part of the model's id; the kind by default.
+
+    Raises
+    ------
+    ModelError
+        If the cohort does not support the model.
+    """
+    if name is not None and not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", name):
+        rule = "must be lower-case letters and digits, joined by single - _ or ."
+        raise ModelError(f"name {rule}: it becomes part of the model's id; got {name!r}")
+    if kind not in KINDS:
+        raise ModelError(f"model must be one of {', '.join(KINDS)}, got {kind!r}")
+    return KINDS[kind](cohort, settings or Settings(), name or kind)
+
+
+KINDS: dict[str, Callable[[Cohort, Settings, str], Fitted]] = {
+    "cox": fit_cox,
+    "forest": fit_forest,
+}
+"""What can be fitted, by kind."""
