@@ -21,7 +21,11 @@ FORMAT = 1
 """Format of a study file. Raise it when a file that was valid changes its meaning."""
 
 TIME_UNITS = ("day", "week", "month", "year")
-FORMS = ("linear", "log")
+FORMS = ("linear", "log", "spline")
+KNOTS = tuple(range(3, 8))
+DEFAULT_KNOTS = 4
+"""Knots a spline may ask for, and has where its study does not say."""
+
 ROLES = ("predictor", "treatment")
 
 STUDIES = Path(__file__).parent / "studies"
@@ -48,7 +52,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A category (`levels`, the first being the reference) or a number (`unit` and `range`)."""
+    """A category (`levels`, the first being the reference) or a number (`unit` and `range`).
+
+    `knots` is how many a number of form "spline" asks for; None for every other form.
+    """
 
     name: str
     label: str
@@ -56,6 +63,7 @@ class Predictor:
     unit: str = ""
     range: tuple[float, float] | None = None
     form: str = "linear"
+    knots: int | None = None
     role: str = "predictor"
     help: str = ""
     codes: tuple[tuple[str, str], ...] = ()
@@ -235,6 +243,8 @@ def _predictor_table(p: Predictor) -> dict[str, Any]:
     else:
         assert p.range is not None
         table |= {"unit": p.unit, "range": list(p.range), "form": p.form}
+        if p.knots is not None:
+            table["knots"] = p.knots
     if p.role != "predictor":
         table["role"] = p.role
     if p.help:
@@ -295,15 +305,23 @@ def _read_predictor(name: str, reader: Reader) -> Predictor:
     if "levels" in reader:
         reader.keys("levels", *common)
         return Predictor(levels=reader.levels("levels"), **shared)
-    reader.keys("unit", "range", "form", *common)
+    reader.keys("unit", "range", "form", "knots", *common)
     if "range" not in reader:
         rule = "must have levels (a category) or unit and range (a number)"
         reader.refuse("", rule, None, 'add levels = ["no", "yes"], or unit and range')
         return Predictor(range=(0.0, 1.0), **shared)
+    form = reader.one_of("form", FORMS, default="linear")
+    knots = None
+    if form == "spline":
+        knots = reader.one_of("knots", KNOTS, default=DEFAULT_KNOTS)
+    elif "knots" in reader:
+        remedy = 'declare form = "spline" too, or drop knots'
+        reader.refuse("knots", "belongs to a spline", reader.values["knots"], remedy)
     number = Predictor(
         unit=reader.text("unit"),
         range=reader.interval("range"),
-        form=reader.one_of("form", FORMS, default="linear"),
+        form=form,
+        knots=knots,
         **shared,
     )
     assert number.range is not None

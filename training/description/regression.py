@@ -10,11 +10,12 @@ from typing import Any
 from scipy import stats
 from scipy.linalg import LinAlgWarning
 
+from riskscore.design import Term
 from riskscore.errors import ModelError
 from riskscore.study import Predictor
 from training.cohort import Cohort
 from training.cox import Coefficient, CoxModel
-from training.encoding import StudyEncoder, Term, terms
+from training.encoding import StudyEncoder
 
 __all__ = ["regression"]
 
@@ -64,7 +65,7 @@ def regression(cohort: Cohort, together: Sequence[str] | None = None) -> dict[st
                 "univariable": alone.get(term.name),
                 "multivariable": joint.get(term.name),
             }
-            for term in terms(cohort.predictors)
+            for term in StudyEncoder(cohort.predictors).fit(cohort.X).terms_
         ],
         "univariable_tests": overall,
         "multivariable_predictors": [p.name for p in chosen],

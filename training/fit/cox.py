@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.encoding import StudyEncoder, terms
+from training.encoding import StudyEncoder
 from training.evaluate import evaluate_cox
 from training.fit.fitted import Fitted, Settings
 from training.fit.manifest import manifest_of
@@ -22,7 +22,7 @@ __all__ = ["fit_cox"]
 def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     """Fit a Cox model and judge it."""
     encoder = StudyEncoder(cohort.predictors)
-    names = tuple(term.name for term in terms(cohort.predictors))
+    names = tuple(encoder.fit(cohort.X).get_feature_names_out().tolist())
     pipeline = Pipeline([("encode", encoder), ("model", CoxModel(names=names))])
     pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)
     model: CoxModel = pipeline["model"]
