@@ -1,0 +1,68 @@
+"""scikit-learn's trees as the attributes of one TreeEnsembleRegressor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.forest import leaf_numbers
+
+__all__ = ["float32_below", "tree_ensemble"]
+
+
+def tree_ensemble(trees: Sequence[Any], *, missing: bool = False) -> dict[str, Any]:
+    """Return the attributes of a TreeEnsembleRegressor whose targets are leaf numbers.
+
+    One target a tree. The operator gives float32 whatever goes in, so leaves are numbered tree by
+    tree: a float32 counts to 16 million.
+
+    Parameters
+    ----------
+    trees : sequence of sklearn.tree._tree.Tree
+    missing : bool
+        Whether a missing value goes where the tree sends it; else to the right.
+    """
+    sizes = [tree.node_count for tree in trees]
+    tree_ids = np.repeat(np.arange(len(trees)), sizes)
+    node_ids = np.concatenate([np.arange(size) for size in sizes])
+    left = np.concatenate([tree.children_left for tree in trees])
+    right = np.concatenate([tree.children_right for tree in trees])
+    is_leaf = left == -1
+    threshold = np.concatenate([tree.threshold for tree in trees])
+    feature = np.concatenate([tree.feature for tree in trees])
+    number = np.concatenate([leaf_numbers(tree) for tree in trees])
+    tracks = np.zeros(len(left), dtype=np.int64)
+    if missing:
+        tracks = np.concatenate([tree.missing_go_to_left for tree in trees]).astype(np.int64)
+    return {
+        "n_targets": len(trees),
+        "aggregate_function": "SUM",
+        "post_transform": "NONE",
+        "nodes_treeids": tree_ids.tolist(),
+        "nodes_nodeids": node_ids.tolist(),
+        "nodes_featureids": np.where(is_leaf, 0, feature).tolist(),
+        "nodes_modes": ["LEAF" if leaf else "BRANCH_LEQ" for leaf in is_leaf.tolist()],
+        "nodes_values": np.where(is_leaf, 0.0, float32_below(threshold)).tolist(),
+        "nodes_truenodeids": np.where(is_leaf, 0, left).tolist(),
+        "nodes_falsenodeids": np.where(is_leaf, 0, right).tolist(),
+        "nodes_missing_value_tracks_true": np.where(is_leaf, 0, tracks).tolist(),
+        "target_treeids": tree_ids[is_leaf].tolist(),
+        "target_nodeids": node_ids[is_leaf].tolist(),
+        "target_ids": tree_ids[is_leaf].tolist(),
+        "target_weights": number[is_leaf].astype(float).tolist(),
+    }
+
+
+def float32_below(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the largest float32 not above each threshold.
+
+    scikit-learn compares a float32 value with a double threshold. Rounded to the nearest float32,
+    the threshold could come to lie above a value that was above it; rounded down, `<=` decides the
+    same way for every float32.
+    """
+    rounded = threshold.astype(np.float32)
+    above = rounded.astype(np.float64) > threshold
+    return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
