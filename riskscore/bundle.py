@@ -6,6 +6,8 @@
     manifest.json     what the model is, what it was fitted on, and the hash of every other file
     inference.json    coefficients or importance
     evaluation.json   how good it is
+    sensitivity.json  optional: how predictions vary over reconstructions that fit the same figures
+    audit.json        optional: what an audit found in the published source
 
 Nothing in a bundle is pickled and nothing in it can run code. Attachments beside these files
 (reviews, external validations, cards) are not hashed and may be added later.
@@ -24,13 +26,17 @@ from typing import Any
 
 from riskscore.errors import BundleError
 from riskscore.manifest import FORMAT, Manifest, json_bytes
+from riskscore.sensitivity import SENSITIVITY
 
-__all__ = ["Bundle", "find_bundle", "open_bundle", "shipped_bundles", "write_bundle"]
+__all__ = ["AUDIT", "Bundle", "find_bundle", "open_bundle", "shipped_bundles", "write_bundle"]
 
 BUNDLES = Path(__file__).parent / "bundles"
 MODEL = "model.onnx"
 MANIFEST = "manifest.json"
+AUDIT = "audit.json"
 HASHED = (MODEL, "inference.json", "evaluation.json")
+OPTIONAL = (SENSITIVITY, AUDIT)
+"""Files that a bundle may have; hashed like the others."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Bundle:
     path: Path
     manifest: Manifest
     graph: bytes = field(repr=False)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the bundle has a file of that name, with its hash."""
+        return name in self.manifest.files
 
     def read(self, name: str) -> dict[str, Any]:
         """Return one of the bundle's JSON files."""
@@ -118,7 +128,7 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     manifest : Manifest
         Its `files` is filled in here.
     files : mapping of str to bytes
-        Content of every hashed file.
+        Content of every hashed file; those of `OPTIONAL` may be absent.
 
     Raises
     ------
@@ -195,7 +205,7 @@ def _refuse_to_replace(target: Path) -> None:
         ours = False
     if not ours:
         raise BundleError(f"{target} exists and is not a bundle; choose another --out")
-    known = {MANIFEST, *HASHED}
+    known = {MANIFEST, *HASHED, *OPTIONAL}
     others = sorted(p.name for p in target.iterdir() if p.name not in known and p.stem != "card")
     if others:
         raise BundleError(

@@ -130,9 +130,9 @@ class Manifest:
         return cls(**values)
 
 
-def json_bytes(content: object) -> bytes:
+def json_bytes(content: object, indent: int | None = 1) -> bytes:
     """Return JSON as a bundle holds it: keys in their given order, NaN and infinity as null."""
-    text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
 
 

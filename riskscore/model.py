@@ -21,6 +21,7 @@ from riskscore.errors import BundleError, InputError, Problem, json_safe
 from riskscore.manifest import Manifest
 from riskscore.prediction import Answer, Prediction
 from riskscore.records import checked, encode_columns, encode_records
+from riskscore.sensitivity import SENSITIVITY, Sensitivity
 from riskscore.study import Predictor
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class RiskModel:
         What the model is and what it was fitted on.
     digest : str
         The model's identity, "sha256:...".
+    sensitivity : Sensitivity or None
+        For a model of a reconstructed cohort: what the reconstruction leaves open.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -82,6 +85,7 @@ class RiskModel:
         self.manifest: Manifest = bundle.manifest
         self.digest: str = bundle.manifest.digest
         self._session = _session(bundle)
+        self.sensitivity = _sensitivity(bundle)
         self._predictors: tuple[Predictor, ...] = self.manifest.predictors
         self._grid: FloatArray = np.array(self.manifest.times)
         self._horizons: FloatArray = np.array(self.manifest.outcome.horizons)
@@ -170,6 +174,9 @@ class RiskModel:
             ]
             reduced = tuple(np.concatenate(part) for part in zip(*parts, strict=True))
         survival, lower, upper, median, mean, score = reduced
+        lowest, highest = (
+            (None, None) if self.sensitivity is None else self.sensitivity.envelope(X, when)
+        )
         return Answer(
             times=when,
             survival=survival,
@@ -182,6 +189,8 @@ class RiskModel:
             risk_group=[self._groups[i] for i in self._cuts.searchsorted(score)],
             notes=self._notes(X, when, median),
             inputs=X,
+            sensitivity_lower=lowest,
+            sensitivity_upper=highest,
         )
 
     def curves(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -257,6 +266,17 @@ class RiskModel:
                 text = f"the median lies between {unit} {before:g} and {median[i]:g} (thinned grid)"
                 notes[i] = (*notes[i], text)
         return notes
+
+
+def _sensitivity(bundle: Bundle) -> Sensitivity | None:
+    if SENSITIVITY not in bundle:
+        return None
+    try:
+        return Sensitivity(bundle.read(SENSITIVITY), bundle.manifest.predictors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{bundle.path}: {SENSITIVITY} cannot be read: {error}; write the bundle again"
+        ) from error
 
 
 def _session(bundle: Bundle) -> ort.InferenceSession:

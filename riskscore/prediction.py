@@ -43,6 +43,10 @@ class Answer:
         What a reader of this patient's prediction should know.
     inputs : ndarray of shape (n, n_predictors)
         The checked input the predictions are for.
+    sensitivity_lower, sensitivity_upper : ndarray of shape (n, k) or None
+        For a model of a reconstructed cohort, the sensitivity envelope: the lowest lower and the
+        highest upper bound over all cohorts that fit the same figures. Not an interval; None where
+        the model carries none.
     """
 
     times: FloatArray
@@ -56,12 +60,17 @@ class Answer:
     risk_group: list[str]
     notes: list[tuple[str, ...]]
     inputs: FloatArray = field(repr=False)
+    sensitivity_lower: FloatArray | None = None
+    sensitivity_upper: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.risk_group)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return one JSON-ready dictionary a patient; what is not a number becomes None."""
+        """Return one JSON-ready dictionary a patient; what is not a number becomes None.
+
+        The sensitivity envelope is there only if the model carries one.
+        """
         survival, lower, upper, median, mean, score = (
             _nullable(a)
             for a in (
@@ -73,11 +82,20 @@ class Answer:
                 self.risk_score,
             )
         )
+        envelope = (
+            {}
+            if self.sensitivity_lower is None or self.sensitivity_upper is None
+            else {
+                "sensitivity_lower": _nullable(self.sensitivity_lower),
+                "sensitivity_upper": _nullable(self.sensitivity_upper),
+            }
+        )
         return [
             {
                 "survival": survival[i],
                 "survival_lower": lower[i],
                 "survival_upper": upper[i],
+                **{name: values[i] for name, values in envelope.items()},
                 "median": median[i],
                 "rmst": mean[i],
                 "risk_score": score[i],
@@ -120,6 +138,16 @@ class Prediction:
         return self._table(self.answer.upper)
 
     @cached_property
+    def sensitivity_lower(self) -> pd.DataFrame:
+        """Lowest lower bound over reconstructions that fit the same figures; NaN without any."""
+        return self._table(self._or_nan(self.answer.sensitivity_lower))
+
+    @cached_property
+    def sensitivity_upper(self) -> pd.DataFrame:
+        """Highest upper bound over reconstructions that fit the same figures; NaN without any."""
+        return self._table(self._or_nan(self.answer.sensitivity_upper))
+
+    @cached_property
     def risk(self) -> pd.DataFrame:
         """Probability of the event by each time, 1 - survival."""
         return self._table(1.0 - self.answer.survival)
@@ -153,13 +181,19 @@ class Prediction:
         """Return everything in one table, a row a patient.
 
         Columns are `survival_<time>`, `survival_lower_<time>` and `survival_upper_<time>` for each
-        time, then `median`, `rmst`, `risk_score`, `risk_group`, `notes`.
+        time (and `sensitivity_lower_<time>`, `sensitivity_upper_<time>` if the model carries an
+        envelope), then `median`, `rmst`, `risk_score`, `risk_group`, `notes`.
         """
-        columns: dict[str, Any] = {}
-        for j, time in enumerate(self.answer.times):
-            columns[f"survival_{time:.12g}"] = self.answer.survival[:, j]
-            columns[f"survival_lower_{time:.12g}"] = self.answer.lower[:, j]
-            columns[f"survival_upper_{time:.12g}"] = self.answer.upper[:, j]
+        a = self.answer
+        by_time = {"survival": a.survival, "survival_lower": a.lower, "survival_upper": a.upper}
+        if a.sensitivity_lower is not None and a.sensitivity_upper is not None:
+            by_time["sensitivity_lower"] = a.sensitivity_lower
+            by_time["sensitivity_upper"] = a.sensitivity_upper
+        columns: dict[str, Any] = {
+            f"{name}_{time:.12g}": values[:, j]
+            for j, time in enumerate(a.times)
+            for name, values in by_time.items()
+        }
         for series in (self.median, self.rmst, self.risk_score, self.risk_group, self.notes):
             columns[str(series.name)] = series.to_numpy()
         return pd.DataFrame(columns, index=self._index)
@@ -174,6 +208,9 @@ class Prediction:
     def index(self) -> pd.Index[Any]:
         """The index of the patients."""
         return self._index
+
+    def _or_nan(self, values: FloatArray | None) -> FloatArray:
+        return np.full_like(self.answer.survival, np.nan) if values is None else values
 
     def _table(self, values: FloatArray) -> pd.DataFrame:
         return pd.DataFrame(values, index=self._index, columns=self._columns, copy=False)

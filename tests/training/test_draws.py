@@ -29,11 +29,11 @@ from training.reconstruction.draw_report import CAUTION, markdown, to_dict
 from training.reconstruction.draws import Draw, is_valid, make_draws, plan_draws, write_cohort
 from training.reconstruction.sensitivity import (
     COLUMNS,
-    Span,
     column_survival,
     figures,
     profiles,
 )
+from training.reconstruction.span import Span
 from training.run import CORE_FOUR
 
 MIDDLE = (58, 60, 62)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model and everything its bundle says."""
+    """A fitted model and everything its bundle says.
+
+    `attachments` are further files of the bundle: what the published source of a reconstructed
+    cohort leaves open, and what an audit found in it.
+    """
 
     pipeline: Pipeline
     cohort: Cohort
     manifest: Manifest
     inference: dict[str, Any]
     evaluation: dict[str, Any]
+    attachments: dict[str, bytes] = field(default_factory=dict)
 
     def write(self, path: str | Path) -> Manifest:
         """Write the bundle, whole or not at all, and return its manifest."""
@@ -54,5 +59,6 @@ class Fitted:
             "model.onnx": graph,
             "inference.json": json_bytes(self.inference),
             "evaluation.json": json_bytes(self.evaluation),
+            **self.attachments,
         }
         return write_bundle(path, m, files)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from riskscore.errors import ModelError
 from training.cohort import Cohort
+from training.fit.attachments import attachments
 from training.fit.cox import fit_cox
 from training.fit.fitted import Fitted, Settings
 from training.fit.forest import fit_forest
@@ -38,7 +40,8 @@ def fit(
         raise ModelError(f"name {rule}: it becomes part of the model's id; got {name!r}")
     if kind not in KINDS:
         raise ModelError(f"model must be one of {', '.join(KINDS)}, got {kind!r}")
-    return KINDS[kind](cohort, settings or Settings(), name or kind)
+    fitted = KINDS[kind](cohort, settings or Settings(), name or kind)
+    return replace(fitted, attachments=attachments(cohort, fitted.manifest))
 
 
 KINDS: dict[str, Callable[[Cohort, Settings, str], Fitted]] = {

@@ -18,7 +18,7 @@ from riskscore.manifest import json_bytes
 from riskscore.study import load_study
 from riskscore.tables import write_atomically
 from training.published import DEB_TACE, DEB_TACE_COHORT, load_published
-from training.reconstruction.draw_report import DrawReport, markdown, to_dict
+from training.reconstruction.draw_report import DrawReport, carried, markdown, to_dict
 from training.reconstruction.draws import DRAW_TIME_LIMIT, Draw, make_draws, plan_draws
 from training.reconstruction.sensitivity import figures, profile_ranges, profiles
 from training.run import SHIPPED
@@ -54,6 +54,7 @@ def run_draws(chosen: argparse.Namespace) -> int:
     for name, content in (
         ("draws.json", json_bytes(to_dict(report))),
         ("draws.md", text.encode("utf-8")),
+        ("sensitivity.json", json_bytes(carried(report), indent=None)),
     ):
         with write_atomically(folder / name) as partial:
             partial.write_bytes(content)

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from riskscore.study import Study
+from training.reconstruction.carried import table
 from training.reconstruction.draws import Draw
-from training.reconstruction.sensitivity import COLUMNS, Figures, ProfileRange, Span
+from training.reconstruction.sensitivity import COLUMNS, Figures, ProfileRange
+from training.reconstruction.span import Span
+from training.run import SHIPPED
 
-__all__ = ["FORMAT", "DrawReport", "markdown", "to_dict"]
+__all__ = ["FORMAT", "DrawReport", "carried", "markdown", "to_dict"]
 
 FORMAT = 1
 """Rises when a reader of the JSON would have to change."""
@@ -23,6 +26,12 @@ CAUTION = (
     "A sensitivity envelope, not an interval: it runs from the lowest lower to the highest upper "
     "bound of the Cox models of the draws and has no coverage. The draws come from a search that "
     "pins the hazard ratios, not from a posterior; they are not pooled by Rubin's rules."
+)
+CARRIED = (
+    "Cohorts that reproduce the same published figures, found by a search from different random "
+    "numbers over every plausible number of deaths; the same model was fitted to each. The "
+    "envelope runs from the lowest lower to the highest upper bound over them: it shows what the "
+    "published figures leave open, has no coverage, and is no confidence interval."
 )
 DEATHS = (
     "The source counts no deaths. Fewer would make the treatment's standard error larger than the "
@@ -88,7 +97,6 @@ class DrawReport:
 
 def to_dict(report: DrawReport) -> dict[str, Any]:
     """Return the report as JSON holds it; the same files give the same report."""
-    committed = report.committed
     return {
         "format": FORMAT,
         "study": report.study.id,
@@ -103,22 +111,7 @@ def to_dict(report: DrawReport) -> dict[str, Any]:
         },
         "spans": {name: asdict(span) for name, span in report.spans().items()},
         "profiles": [asdict(r) for r in report.ranges],
-        "columns": {
-            "how": MISPRINT,
-            "committed_mean": {
-                "horizons": list(report.horizons),
-                "kaplan_meier": committed.kaplan_meier.tolist(),
-                **dict(zip(COLUMNS, committed.columns_mean.tolist(), strict=True)),
-            },
-            "committed": [
-                {
-                    "profile": r.profile,
-                    "horizon": r.horizon,
-                    **{name: float(committed.columns[c].flat[i]) for c, name in enumerate(COLUMNS)},
-                }
-                for i, r in enumerate(report.ranges)
-            ],
-        },
+        "columns": _columns(report),
         "cohorts": [
             {
                 "draw": draw.number,
@@ -130,6 +123,41 @@ def to_dict(report: DrawReport) -> dict[str, Any]:
                 "patients": f.patients.tolist(),
             }
             for draw, f in zip(report.draws, report.figures, strict=True)
+        ],
+    }
+
+
+def carried(report: DrawReport) -> dict[str, Any]:
+    """Return what the shipped bundles carry of the draws, by model id."""
+    models = {}
+    for model_id in report.committed.exported:
+        found = [f.exported[model_id] for f in report.figures]
+        # The source prints both columns for its multivariable Cox model alone.
+        misprinted = model_id == f"{report.study.id}/{SHIPPED[0].outcome}/cox"
+        models[model_id] = table(found, CARRIED, _columns(report) if misprinted else None)
+    return {"format": FORMAT, "seed": report.seed, "draws": len(report.draws), "models": models}
+
+
+def _columns(report: DrawReport) -> dict[str, Any]:
+    committed = report.committed
+    return {
+        "how": MISPRINT,
+        "committed_mean": {
+            "horizons": list(report.horizons),
+            "kaplan_meier": committed.kaplan_meier.tolist(),
+            **dict(zip(COLUMNS, committed.columns_mean.tolist(), strict=True)),
+        },
+        "committed": [
+            {
+                "profile": r.profile,
+                "horizon": r.horizon,
+                **{name: float(committed.columns[c].flat[i]) for c, name in enumerate(COLUMNS)},
+                "over_draws": {
+                    "hazard_ratio": asdict(r.hazard_ratio_column),
+                    "coefficient": asdict(r.coefficient_column),
+                },
+            }
+            for i, r in enumerate(report.ranges)
         ],
     }
 

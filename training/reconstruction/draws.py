@@ -8,7 +8,6 @@ from the seed and its number alone, so neither the workers nor an interruption c
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import statistics
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from joblib import Parallel, delayed
 
 from riskscore.errors import InputError, ModelError
 from riskscore.tables import read_table, write_atomically, write_table
+from training.provenance import read_provenance
 from training.published import DEB_TACE, DEB_TACE_COHORT, load_published
 from training.reconstruction.compare import compare
 from training.reconstruction.search import COLUMNS, ReconstructionError, reconstruct
@@ -150,9 +150,9 @@ def make_draws(
 def write_cohort(cohort: pd.DataFrame, path: Path) -> None:
     """Write a reconstructed cohort and the companion that says what it is."""
     # Whoever fits a model to the file learns from its companion that no row is a patient's.
-    companion = DEB_TACE_COHORT.with_suffix(".source.toml")
-    with write_atomically(path.with_suffix("".join(companion.suffixes))) as partial:
-        shutil.copyfile(companion, partial)
+    companion = read_provenance(DEB_TACE_COHORT).to_toml()
+    with write_atomically(path.with_suffix(".source.toml")) as partial:
+        partial.write_text(companion, encoding="utf-8")
     write_table(cohort, path)
 
 

@@ -13,24 +13,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sksurv.nonparametric import kaplan_meier_estimator
 
-from riskscore.study import Predictor, Study
+from riskscore.study import Study
 from training.cohort import Cohort, read_cohort
 from training.cox import CoxModel, efron_pass
 from training.fit import fit
 from training.published import Published
+from training.reconstruction.carried import Curves, combinations, curves_of
+from training.reconstruction.span import Span
 from training.run import CORE_FOUR, SHIPPED
 
 __all__ = [
     "COLUMNS",
     "Figures",
     "ProfileRange",
-    "Span",
     "column_survival",
     "figures",
     "profile_ranges",
@@ -41,20 +41,6 @@ FloatArray = NDArray[np.float64]
 
 COLUMNS = ("hazard_ratio", "coefficient")
 """Columns of the source's multivariable table that state the same effects and disagree."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """Least, median and most over the draws."""
-
-    least: float
-    median: float
-    most: float
-
-    @classmethod
-    def over(cls, values: Sequence[float] | NDArray[Any]) -> Span:
-        """Return the span of the values."""
-        return cls(float(np.min(values)), float(np.median(values)), float(np.max(values)))
 
 
 @dataclass(frozen=True)
@@ -81,6 +67,8 @@ class Figures:
         Its mean over the patients.
     kaplan_meier : ndarray of shape (horizons,)
         What that mean should be near.
+    exported : dict of Curves
+        Of every shipped model, by its id.
     """
 
     deaths: tuple[int, ...]
@@ -93,6 +81,7 @@ class Figures:
     columns: FloatArray
     columns_mean: FloatArray
     kaplan_meier: FloatArray
+    exported: dict[str, Curves]
 
 
 @dataclass(frozen=True)
@@ -137,11 +126,13 @@ def profiles(study: Study) -> tuple[dict[str, str], ...]:
 
 def figures(path: Path, study: Study, published: Published) -> Figures:
     """Fit the shipped models to one cohort and return what they say of every profile."""
-    job = SHIPPED[0]
-    cohort = read_cohort(path, study, job.outcome, CORE_FOUR)
-    settings = replace(job.settings, n_jobs=1)
-    cox, forest = (fit(cohort, kind, settings) for kind in ("cox", "forest"))
-    everyone = _inputs(cohort.predictors)
+    exported: dict[str, Curves] = {}
+    for each in reversed(SHIPPED):  # the first comes last, and is looked at more closely
+        cohort = read_cohort(path, study, each.outcome, each.predictors)
+        fits = [fit(cohort, kind, replace(each.settings, n_jobs=1)) for kind in each.kinds]
+        exported |= {fitted.manifest.id: curves_of(fitted) for fitted in fits}
+    cox, forest = fits
+    everyone = combinations(cohort.predictors)
     horizons = np.array(cohort.outcome.horizons)
     model: CoxModel = cox.pipeline["model"]
     design = cox.pipeline["encode"].transform(everyone)
@@ -167,6 +158,7 @@ def figures(path: Path, study: Study, published: Published) -> Figures:
         columns=np.stack(columns),
         columns_mean=np.stack([survival[same.argmax(axis=1)].mean(axis=0) for survival in columns]),
         kaplan_meier=_at(times, curve, horizons),
+        exported=exported,
     )
 
 
@@ -194,7 +186,7 @@ def column_survival(cohort: Cohort, published: Published, column: str) -> FloatA
     J. R. Stat. Soc. B 34 (1972) 216, for the estimator given the effects; Efron, JASA 72 (1977)
     557, for ties.
     """
-    everyone = _inputs(cohort.predictors)
+    everyone = combinations(cohort.predictors)
     effects = {e.variable: e for e in published.multivariable(cohort.outcome.name)}
     coef: list[float] = []
     level: list[int] = []
@@ -239,11 +231,6 @@ def profile_ranges(
         for i, profile in enumerate(named)
         for h, horizon in enumerate(horizons)
     )
-
-
-def _inputs(predictors: Sequence[Predictor]) -> FloatArray:
-    """Return the model's input of every profile, in the order of `profiles`."""
-    return np.array(list(product(*(range(len(p.levels)) for p in predictors))), dtype=np.float64)
 
 
 def _at(times: FloatArray, curves: FloatArray, horizons: FloatArray) -> FloatArray:
