@@ -189,7 +189,7 @@ class _Writer:
             row = model.coefficients((name,))[0]
             p = row.p
             if self.likelihood_ratio:
-                gain = 2 * (model.efron_.loglik - model.loglik_null_)
+                gain = 2 * (model.sums_.loglik - model.loglik_null_)
                 p = float(stats.chi2.sf(max(gain, 0.0), 1))
             found.append(("univariable", name, row.coef, row.se, p))
         joint = CoxModel().fit(np.column_stack(list(x.values())), y)

@@ -47,11 +47,11 @@ def agree(cohort: Cohort, oracle: dict[str, Any], times: list[float]) -> None:
     naive = np.sqrt(np.diag(model.information_variance_))
     np.testing.assert_allclose(naive, oracle["se_model_based"], **close)
     np.testing.assert_allclose(
-        [model.loglik_null_, model.efron_.loglik], oracle["loglik"], rtol=1e-10
+        [model.loglik_null_, model.sums_.loglik], oracle["loglik"], rtol=1e-10
     )  # the log-likelihood is flat at its maximum
     records = pd.DataFrame(oracle["newdata"])[[p.name for p in cohort.predictors]]
     curves = model.predict_curves(encoder.transform(records.to_numpy(float)))
-    at = np.searchsorted(model.efron_.times, np.array(times) + 1e-9, side="right") - 1
+    at = np.searchsorted(model.sums_.times, np.array(times) + 1e-9, side="right") - 1
     for found, name in zip(curves, ("survival", "lower", "upper"), strict=True):
         np.testing.assert_allclose(found[:, at], oracle[name], **close)
 
@@ -143,7 +143,7 @@ def test_untied_curves_agree_with_scikit_survival() -> None:
     ours = CoxModel().fit(Z, y)
     theirs = CoxPHSurvivalAnalysis(ties="efron", tol=1e-12).fit(Z, y)
     new = rng.normal(size=(1000, 3))
-    expected = np.vstack([f(ours.efron_.times) for f in theirs.predict_survival_function(new)])
+    expected = np.vstack([f(ours.sums_.times) for f in theirs.predict_survival_function(new)])
     np.testing.assert_allclose(ours.predict_curves(new)[0], expected, atol=1e-9)
     np.testing.assert_allclose(ours.predict(new), theirs.predict(new), atol=1e-9)
 
@@ -157,7 +157,7 @@ def test_mean_predicted_risk_is_one_minus_kaplan_meier_without_effects() -> None
     encoder, model = fitted(cohort)
     mean = model.predict_curves(encoder.transform(cohort.X))[0].mean(axis=0)
     times, observed = kaplan_meier_estimator(cohort.event, cohort.time)
-    at = np.searchsorted(times, model.efron_.times)
+    at = np.searchsorted(times, model.sums_.times)
     inside = observed[at] > 0.2
     # exp(-H) against a product limit, and a mean of curves against a curve: within 2 points.
     assert np.abs(mean - observed[at])[inside].max() < 0.02
@@ -181,7 +181,7 @@ def test_writing_every_row_twice_halves_the_robust_independence() -> None:
 @pytest.mark.parametrize(
     ("design", "message"),
     [
-        ("collinear", "collinear: b is constant, or a combination"),
+        ("collinear", "collinear: b is a combination of a; leave one"),
         ("separated", "the coefficient of beta runs away.*leave the predictor out"),
     ],
 )

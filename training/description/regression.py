@@ -89,7 +89,7 @@ def _fit(
         raise ModelError(f"the likelihood has no maximum that can be told [{warning}]") from warning
     names = tuple(term.name for term in encoder.terms_)
     rows: list[Coefficient] = model.coefficients(names)
-    statistic = 2 * (model.efron_.loglik - model.loglik_null_)
+    statistic = 2 * (model.sums_.loglik - model.loglik_null_)
     test = {
         "name": "likelihood ratio",
         "statistic": statistic,

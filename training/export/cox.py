@@ -21,7 +21,7 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     means, w the baseline's variance, V the coefficients', z the patient's deviation from the mean.
     """
     model: CoxModel = operator.raw_operator
-    efron, V = model.efron_, model.variance_
+    efron, V = model.sums_, model.variance_
     g = Graph(scope, container)
     survival, lower, upper, score = (v.full_name for v in operator.outputs)
     x = operator.inputs[0].full_name

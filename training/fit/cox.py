@@ -30,7 +30,7 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     intervals = {"available": True, "level": 0.95, "method": method}
     recorded = {"ties": "efron", "seed": settings.seed}
     manifest = manifest_of(
-        cohort, "cox", name, pipeline, model.efron_.times, False, intervals, recorded
+        cohort, "cox", name, pipeline, model.sums_.times, False, intervals, recorded
     )
     return Fitted(
         pipeline, cohort, manifest, _inference(pipeline, cohort),
@@ -41,7 +41,7 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
 def _inference(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
     model: CoxModel = pipeline["model"]
     names = model.names
-    statistic = 2 * (model.efron_.loglik - model.loglik_null_)
+    statistic = 2 * (model.sums_.loglik - model.loglik_null_)
     robust = cohort.groups is not None
     return {
         "kind": "cox",
@@ -50,7 +50,7 @@ def _inference(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
         "coefficients": [asdict(c) for c in model.coefficients(names)],
         "covariance": model.variance_.tolist(),
         "se_model_based": np.sqrt(np.diag(model.information_variance_)).tolist(),
-        "log_likelihood": {"model": model.efron_.loglik, "null": model.loglik_null_},
+        "log_likelihood": {"model": model.sums_.loglik, "null": model.loglik_null_},
         "likelihood_ratio_test": {
             "chi_square": statistic,
             "df": len(names),
@@ -59,7 +59,7 @@ def _inference(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
         "baseline": {
             "method": "Efron",
             "at": dict(zip(names, model.center_.tolist(), strict=True)),
-            "times": model.efron_.times.tolist(),
-            "cumulative_hazard": model.efron_.hazard.tolist(),
+            "times": model.sums_.times.tolist(),
+            "cumulative_hazard": model.sums_.hazard.tolist(),
         },
     }

@@ -1,0 +1,72 @@
+"""Tests of hypotheses, and the table of coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+__all__ = ["ChiSquare", "Coefficient", "chi_square", "quadratic", "table"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """One row of a Cox table; `lower` and `upper` bound the hazard ratio at 95 %."""
+
+    term: str
+    coef: float
+    se: float
+    hazard_ratio: float
+    lower: float
+    upper: float
+    p: float
+
+
+@dataclass(frozen=True)
+class ChiSquare:
+    """A test whose statistic is chi-squared with `df` degrees of freedom under its hypothesis."""
+
+    chi_square: float
+    df: int
+    p: float
+
+
+def chi_square(statistic: float, df: int) -> ChiSquare:
+    """Return the test of a statistic."""
+    return ChiSquare(float(statistic), df, float(stats.chi2.sf(statistic, df)))
+
+
+def quadratic(values: FloatArray, variance: FloatArray) -> ChiSquare:
+    """Return the test that `values` are all 0: Wald's of coefficients, the score's of a score.
+
+    Parameters
+    ----------
+    values : ndarray of shape (k,)
+    variance : ndarray of shape (k, k)
+    """
+    return chi_square(float(values @ np.linalg.solve(variance, values)), len(values))
+
+
+def table(
+    names: Sequence[str], coef: FloatArray, variance: FloatArray, level: float = 0.95
+) -> list[Coefficient]:
+    """Return the table of coefficients with Wald's intervals and P values."""
+    z = stats.norm.ppf(0.5 + level / 2)
+    se = np.sqrt(np.diag(variance))
+    return [
+        Coefficient(
+            term=name,
+            coef=float(b),
+            se=float(s),
+            hazard_ratio=float(np.exp(b)),
+            lower=float(np.exp(b - z * s)),
+            upper=float(np.exp(b + z * s)),
+            p=float(2 * stats.norm.sf(abs(b / s))),
+        )
+        for name, b, s in zip(names, coef, se, strict=True)
+    ]

@@ -1,0 +1,216 @@
+"""The Cox model as an estimator: coefficients, variance, baseline, curves with their intervals."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.base import BaseEstimator
+from sksurv.util import check_array_survival
+
+from riskscore.errors import ModelError
+from training.cox.checks import refuse_collinear, refuse_runaway
+from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, table
+from training.cox.risk_sets import TIES, RiskSets, RiskSetSums, Ties
+from training.cox.solver import maximise
+
+__all__ = ["SCALES", "CoxModel", "Scale", "cluster_sums"]
+
+FloatArray = NDArray[np.float64]
+
+Scale = Literal["log-log", "log", "plain"]
+SCALES: tuple[Scale, ...] = ("log-log", "log", "plain")
+
+
+class CoxModel(BaseEstimator):  # type: ignore[misc]
+    """Cox's proportional hazards by maximum partial likelihood, or with a ridge penalty.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the terms, for error messages.
+    ties : {"efron", "breslow"}
+        How deaths at one time share a risk set; Efron's is R's default too.
+    penalty : float
+        Ridge: half of it times the sum of the squared coefficients, each per standard deviation of
+        its term, is taken from the log partial likelihood. With a penalty there are no standard
+        errors: those of a shrunken estimate say nothing about its bias.
+    n_iter, tol
+        As in `maximise`. The coefficients agree with R's to far more digits than are printed.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_terms,)
+    center_ : ndarray of shape (n_terms,)
+        Mean of the design; `sums_.hazard` is the baseline of that patient.
+    variance_ : ndarray of shape (n_terms, n_terms)
+        Of the coefficients: the inverse information, or the cluster-robust variance where `groups`
+        were given. NaN with a penalty.
+    information_variance_ : ndarray of shape (n_terms, n_terms)
+        The inverse information.
+    sums_ : RiskSetSums
+        The sums over the risk sets at the coefficients.
+    loglik_null_ : float
+        Log partial likelihood without predictors.
+    tests_ : dict of str to ChiSquare
+        That no term has an effect: "likelihood_ratio", "wald", "score" (for one category, the
+        log-rank test), and with groups "robust_score". Wald's is robust with groups; the
+        likelihood ratio and the plain score take rows for independent. Empty with a penalty.
+    n_iter_ : int
+    """
+
+    def __init__(
+        self,
+        *,
+        names: tuple[str, ...] = (),
+        ties: Ties = "efron",
+        penalty: float = 0.0,
+        n_iter: int = 50,
+        tol: float = 1e-10,
+    ) -> None:
+        self.names = names
+        self.ties = ties
+        self.penalty = penalty
+        self.n_iter = n_iter
+        self.tol = tol
+
+    def fit(self, X: FloatArray, y: NDArray[Any], groups: NDArray[np.int64] | None = None) -> Self:
+        """Fit the coefficients, then the variance and the baseline.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_patients, n_terms)
+        y : structured array with an event and a time field
+        groups : ndarray of shape (n_patients,), optional
+            The cluster (patient) of each row, for the robust variance.
+
+        Raises
+        ------
+        ModelError
+            If the terms are collinear, a coefficient runs away, or there are too few clusters.
+        """
+        if self.ties not in TIES:
+            raise ModelError(f"ties must be one of {', '.join(TIES)}, got {self.ties!r}")
+        if not 0 <= self.penalty < np.inf:
+            raise ModelError(f"penalty must be 0 or a number above, got {self.penalty!r}")
+        event, time = check_array_survival(X, y)
+        X = np.asarray(X, dtype=np.float64)
+        names = self.names or tuple(f"term {k + 1}" for k in range(X.shape[1]))
+        self.n_features_in_ = X.shape[1]
+        self.center_: FloatArray = X.mean(axis=0)
+        Z = X - self.center_
+        scale = Z.std(axis=0)
+        scale[scale <= 1e-10 * np.abs(X).max(axis=0)] = 0.0  # rounding is all that varies
+        refuse_collinear(Z, scale, names, constant_only=self.penalty > 0)
+        # In units of its standard deviation every column asks for steps of like size.
+        Z /= scale
+        sets = RiskSets(Z, time.astype(np.float64), event, self.ties)
+        found = maximise(sets, self.penalty, n_iter=self.n_iter, tol=self.tol)
+        self.n_iter_ = found.iterations
+        refuse_runaway(found.coef, found.converged, names)
+        del Z
+        sets = sets.in_units(scale)
+        self.coef_: FloatArray = found.coef / scale
+        self.sums_: RiskSetSums = sets.sums(self.coef_)
+        self.loglik_null_ = found.at_start.loglik
+        self.tests_: dict[str, ChiSquare] = {}
+        self.information_variance_ = self.variance_ = np.full((len(scale), len(scale)), np.nan)
+        if not self.penalty:
+            self._infer(sets, groups, names, scale)
+            self.tests_["score"] = quadratic(found.at_start.gradient, found.at_start.information)
+        return self
+
+    def _infer(
+        self,
+        sets: RiskSets,
+        groups: NDArray[np.int64] | None,
+        names: tuple[str, ...],
+        scale: FloatArray,
+    ) -> None:
+        inverse = np.linalg.inv(self.sums_.information)
+        refuse_runaway(np.sqrt(np.diag(inverse)) * scale, True, names)
+        self.information_variance_ = self.variance_ = inverse
+        statistic = 2 * (self.sums_.loglik - self.loglik_null_)
+        self.tests_["likelihood_ratio"] = chi_square(statistic, len(names))
+        if groups is not None:
+            influence = cluster_sums(self.sums_.score_residuals, groups) @ inverse
+            if len(influence) <= len(names):
+                raise ModelError(
+                    f"the robust variance of {len(names)} terms needs more than {len(names)} "
+                    f"patients; there are {len(influence)}: use fewer with --predictors"
+                )
+            self.variance_ = influence.T @ influence
+            score = cluster_sums(sets.sums(np.zeros_like(self.coef_)).score_residuals, groups)
+            self.tests_["robust_score"] = quadratic(score.sum(axis=0), score.T @ score)
+        self.tests_["wald"] = quadratic(self.coef_, self.variance_)
+
+    def predict(self, X: FloatArray) -> FloatArray:
+        """Return the risk score, the linear predictor; higher is worse."""
+        return np.asarray(X) @ self.coef_
+
+    def predict_curves(
+        self, X: FloatArray, level: float = 0.95, scale: Scale = "log-log"
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return survival and its bounds at `sums_.times`, each of shape (n_patients, n_times).
+
+        The interval is pointwise, with the variance of R's `survfit` on a `coxph` object;
+        symmetric for survival itself ("plain"), its logarithm, or log(-log survival). With a
+        penalty the bounds are NaN.
+
+        Raises
+        ------
+        ModelError
+            If `scale` is none of these.
+        """
+        if scale not in SCALES:
+            raise ModelError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
+        Z = np.asarray(X) - self.center_
+        sums, V = self.sums_, self.variance_
+        risk = np.exp(Z @ self.coef_)[:, None]
+        hazard = risk * sums.hazard
+        survival = np.exp(-hazard)
+        # The variance is risk^2 (d'Vd + w): d the integral of (z - mean of the risk set) over the
+        # baseline hazard, multiplied out here, and w the baseline's own variance.
+        ZV = Z @ V
+        variance = (
+            np.einsum("nq,nq->n", ZV, Z)[:, None] * sums.hazard**2
+            - 2 * (ZV @ sums.hazard_mean.T) * sums.hazard
+            + np.einsum("tq,qr,tr->t", sums.hazard_mean, V, sums.hazard_mean)
+            + sums.hazard_variance
+        )
+        # Rounding can leave a tiny negative where the variance is nil; NaN stays NaN.
+        half = stats.norm.ppf(0.5 + level / 2) * risk * np.sqrt(np.maximum(variance, 0.0))
+        if scale == "plain":
+            lower, upper = survival - survival * half, survival + survival * half
+        elif scale == "log":
+            lower, upper = np.exp(-hazard - half), np.exp(-hazard + half)
+        else:
+            widen = np.exp(half / hazard)
+            lower, upper = np.exp(-hazard * widen), np.exp(-hazard / widen)
+        return survival, np.clip(lower, 0.0, 1.0), np.clip(upper, 0.0, 1.0)
+
+    def coefficients(
+        self, names: tuple[str, ...] | None = None, level: float = 0.95
+    ) -> list[Coefficient]:
+        """Return the table of coefficients, in the order of the design.
+
+        Raises
+        ------
+        ModelError
+            With a penalty, whose estimates have no standard errors that mean anything.
+        """
+        if self.penalty:
+            raise ModelError(
+                f"a model with a ridge penalty ({self.penalty:g}) has no standard errors, "
+                "intervals or P values: its coefficients are biased towards 0, by how much the "
+                "data do not say; fit without --penalty for inference, or read coef_"
+            )
+        return table(names or self.names, self.coef_, self.variance_, level)
+
+
+def cluster_sums(values: FloatArray, groups: NDArray[np.int64]) -> FloatArray:
+    """Return the sum of the rows of each group, of shape (n_groups, n_columns)."""
+    _, number = np.unique(groups, return_inverse=True)
+    return np.column_stack([np.bincount(number, column) for column in values.T])
