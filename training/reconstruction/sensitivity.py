@@ -153,7 +153,7 @@ def figures(path: Path, study: Study, published: Published) -> Figures:
             "forest": forest.evaluation["concordance"]["out_of_bag"],
         },
         patients=same.sum(axis=0),
-        cox=_at(model.efron_.times, curves, horizons),
+        cox=_at(model.sums_.times, curves, horizons),
         forest=_at(leaves.times_, grown, horizons),
         columns=np.stack(columns),
         columns_mean=np.stack([survival[same.argmax(axis=1)].mean(axis=0) for survival in columns]),
