@@ -1,0 +1,19 @@
+"""How good is a model? Discrimination, accuracy, calibration and net benefit, from plain arrays.
+
+numpy only, so that a clinic can validate without scikit-survival. Words: `survival` is the
+predicted probability of being event-free, `risk` is 1 - survival, a `risk_score` is higher for
+worse. `evaluate` gathers everything.
+"""
+
+from riskscore.metrics._auc import time_dependent_auc
+from riskscore.metrics._brier import brier_score, integrated_brier
+from riskscore.metrics._concordance import concordance
+from riskscore.metrics._kaplan_meier import kaplan_meier
+
+__all__ = [
+    "brier_score",
+    "concordance",
+    "integrated_brier",
+    "kaplan_meier",
+    "time_dependent_auc",
+]

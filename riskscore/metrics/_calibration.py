@@ -1,0 +1,339 @@
+"""Calibration at a horizon: whether as many patients have the event as the model predicts.
+
+Sources: van Houwelingen, Stat Med 19 (2000) 3401 (intercept, slope); Debray et al., BMJ 356 (2017)
+i6460, doi:10.1136/bmj.i6460 (observed/expected); Austin, Harrell & van Klaveren, Stat Med 39 (2020)
+2714, doi:10.1002/sim.8570 (smooth curve, ICI, E50, E90); Crowson, Atkinson & Therneau, Stat Methods
+Med Res 25 (2016) 1692, doi:10.1177/0962280213497434 (why the intercept is a hazard's logarithm).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from riskscore.errors import InputError, ModelError, Problem
+from riskscore.metrics._bootstrap import resamples
+from riskscore.metrics._cox import baseline_se, fit_cox
+from riskscore.metrics._estimates import Estimate, FloatArray, on_log_scale, percentile, wald
+from riskscore.metrics._kaplan_meier import event_free
+from riskscore.metrics._outcome import Outcome, check_horizons, check_outcome, check_risk
+from riskscore.metrics._spline import default_knots, spline_columns
+
+__all__ = [
+    "Calibration", "CalibrationCurve", "CalibrationGroup", "calibration", "calibration_of",
+]  # fmt: skip
+
+EDGE = 1e-6
+"""Predicted risks are kept this far from 0 and 1, whose complementary log-log is infinite."""
+
+POINTS = 50
+"""Points of a smooth curve, evenly spaced between the lowest and the highest predicted risk."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationGroup:
+    """One group of patients with similar predicted risks.
+
+    Attributes
+    ----------
+    n : int
+        Patients.
+    predicted : float
+        Their mean predicted risk.
+    observed : Estimate
+        1 - Kaplan-Meier among them, log-log interval; NaN where none was followed to the horizon.
+    """
+
+    n: int
+    predicted: float
+    observed: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCurve:
+    """Observed against predicted risk, smoothed; the interval is pointwise, by bootstrap.
+
+    Attributes
+    ----------
+    predicted, observed : tuple of float
+        Points of the curve.
+    lower, upper : tuple of float
+        Limits; empty without a bootstrap.
+    knots : tuple of float
+        Predicted risks at which the spline has its knots; empty where it is a line.
+    """
+
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    knots: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Calibration at one horizon.
+
+    Attributes
+    ----------
+    horizon : float
+    observed : Estimate
+        Risk by the horizon, 1 - Kaplan-Meier.
+    expected : float
+        Mean predicted risk.
+    observed_expected : Estimate
+        Their ratio: 1 is right, above 1 the model underestimates. Interval on the log scale, the
+        expected risk taken as known.
+    intercept : Estimate or None
+        Logarithm of the observed over the predicted cumulative hazard at the horizon, hazards held
+        proportional to the predicted ones (Cox with -log(survival) as known hazard ratio): 0 is
+        right, positive where the model underestimates.
+    slope : Estimate or None
+        Cox coefficient of log(-log(survival)) over the whole follow-up: 1 is right, below 1 the
+        predictions are too extreme. For a Cox model it is the coefficient of its linear predictor,
+        the same at every horizon.
+    ici, e50, e90 : Estimate or None
+        Mean, median and 90th percentile, over patients, of the distance between predicted risk and
+        smooth curve; 0 is perfect. Intervals by bootstrap; a distance has no other sign, so even a
+        perfect model's are above 0.
+    curve : CalibrationCurve or None
+    groups : tuple of CalibrationGroup
+    histogram : tuple of int
+        Patients by predicted risk, in 50 equal bins from 0 to 1.
+    notes : tuple of str
+        What could not be had, or was done otherwise, and why.
+    """
+
+    horizon: float
+    observed: Estimate
+    expected: float
+    observed_expected: Estimate
+    intercept: Estimate | None
+    slope: Estimate | None
+    ici: Estimate | None
+    e50: Estimate | None
+    e90: Estimate | None
+    curve: CalibrationCurve | None
+    groups: tuple[CalibrationGroup, ...]
+    histogram: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def calibration(
+    time: ArrayLike,
+    event: ArrayLike,
+    survival: ArrayLike,
+    horizons: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    n_groups: int | None = None,
+    n_knots: int = 3,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[Calibration]:
+    """Return the calibration at each horizon.
+
+    Parameters
+    ----------
+    time, event : array-like of shape (n,)
+        Follow-up, and whether it ends with the event.
+    survival : array-like of shape (n, k)
+        Predicted probability of being event-free at each horizon (not the risk).
+    horizons : array-like of shape (k,) or float
+        Ascending.
+    groups : array-like of shape (n,), optional
+        Clusters for the standard errors; the bootstrap draws them whole.
+    n_groups : int, optional
+        Groups of patients, cut at quantiles of the risk; 10 with 200 events or more, else 5.
+    n_knots : {3, 4, 5}
+        Knots of the smooth curve: Cox on a restricted cubic spline of log(-log(survival)).
+    n_bootstrap, seed : int
+        Resamples for the curve, ICI, E50 and E90; 0 for no intervals.
+    level : float
+        Coverage of the intervals.
+
+    Raises
+    ------
+    InputError
+        If the data break a rule, or a horizon has no event before it or nobody beyond it.
+
+    Examples
+    --------
+    >>> time, survival = [1, 2, 3, 4, 5, 6], [0.2, 0.3, 0.6, 0.5, 0.8, 0.7]
+    >>> [found] = calibration(time, [1, 1, 0, 1, 1, 0], survival, 3.5, n_bootstrap=0)
+    >>> round(found.observed.value, 3), round(found.expected, 3)
+    (0.333, 0.483)
+    """
+    outcome = check_outcome(time, event, groups)
+    at = check_horizons(outcome, horizons)
+    risk = check_risk(outcome, survival, len(at))
+    if n_knots not in (3, 4, 5):
+        raise InputError([Problem(None, "n_knots", "must be 3, 4 or 5", n_knots, "take 3")])
+    if n_groups is not None and n_groups < 2:
+        raise InputError([Problem(None, "n_groups", "must be 2 or more", n_groups, "take 5")])
+    counts = list(resamples(outcome, n_bootstrap, seed))
+    return [
+        calibration_of(outcome, risk[:, k], float(horizon), counts, level, n_groups, n_knots)
+        for k, horizon in enumerate(at)
+    ]
+
+
+def calibration_of(
+    outcome: Outcome,
+    risk: FloatArray,
+    horizon: float,
+    counts: Sequence[FloatArray],
+    level: float,
+    n_groups: int | None = None,
+    n_knots: int = 3,
+) -> Calibration:
+    """Return the calibration of checked arrays at one checked horizon."""
+    notes: list[str] = []
+    everyone = np.ones(len(outcome), dtype=bool)
+    observed = _risk(event_free(outcome, horizon, everyone, level))
+    expected = float(risk.mean())
+    kept = np.clip(risk, EDGE, 1 - EDGE)
+    if moved := int((kept != risk).sum()):
+        notes.append(f"{moved} predicted risks of 0 or 1 were moved {EDGE:g} inwards for Cox")
+    x = np.log(-np.log1p(-kept))
+    place = outcome.place(horizon)
+
+    def attempt(what: str, find: Callable[[], Estimate]) -> Estimate | None:
+        try:
+            return find()
+        except ModelError as error:
+            notes.append(f"no {what}: {error}")
+            return None
+
+    smooth = None
+    try:
+        smooth = _smooth(outcome, risk, x, place, counts, level, n_knots, notes)
+    except ModelError as error:
+        notes.append(f"no smooth curve: {error}")
+    ici, e50, e90, curve = smooth or (None, None, None, None)
+    return Calibration(
+        horizon,
+        observed,
+        expected,
+        _ratio(observed, expected, level),
+        attempt("intercept", lambda: _intercept(outcome, x, place, level)),
+        attempt("slope", lambda: _slope(outcome, x, level)),
+        ici,
+        e50,
+        e90,
+        curve,
+        _groups(outcome, risk, horizon, n_groups, level, notes),
+        tuple(np.histogram(risk, bins=50, range=(0, 1))[0].tolist()),
+        tuple(notes),
+    )
+
+
+def _risk(survival: Estimate) -> Estimate:
+    """Return 1 - survival, the limits exchanged."""
+    lower = None if survival.upper is None else 1 - survival.upper
+    upper = None if survival.lower is None else 1 - survival.lower
+    return Estimate(1 - survival.value, survival.se, lower, upper)
+
+
+def _ratio(observed: Estimate, expected: float, level: float) -> Estimate:
+    if not expected > 0 or observed.se is None or not observed.value > 0:
+        return Estimate(observed.value / expected if expected > 0 else math.inf)
+    return on_log_scale(observed.value / expected, observed.se / observed.value, level)
+
+
+def _intercept(outcome: Outcome, x: FloatArray, place: int, level: float) -> Estimate:
+    hazard, se = baseline_se(outcome, x, place)
+    return wald(math.log(hazard), se / hazard, level)
+
+
+def _slope(outcome: Outcome, x: FloatArray, level: float) -> Estimate:
+    fit = fit_cox(outcome, x[:, None])
+    return wald(float(fit.coef[0]), math.sqrt(fit.variance[0, 0]), level)
+
+
+def _smooth(
+    outcome: Outcome,
+    risk: FloatArray,
+    x: FloatArray,
+    place: int,
+    counts: Sequence[FloatArray],
+    level: float,
+    n_knots: int,
+    notes: list[str],
+) -> tuple[Estimate, Estimate, Estimate, CalibrationCurve]:
+    """Return ICI, E50, E90 and the curve, bootstrapped with the knots held where they are."""
+    knots = default_knots(x, n_knots)
+    if not len(knots):
+        notes.append("the smooth curve is a line: too few predictions differ for a spline")
+    grid = np.linspace(risk.min(), risk.max(), POINTS)
+    columns = spline_columns(x, knots)
+    kept = np.clip(grid, EDGE, 1 - EDGE)
+    grid_columns = spline_columns(np.log(-np.log1p(-kept)), knots)
+    fit = fit_cox(Outcome(outcome.time, outcome.event), columns)
+
+    def distances(observed: FloatArray, predicted: FloatArray) -> tuple[float, float, float]:
+        gap = np.abs(observed - predicted)
+        e50, e90 = np.quantile(gap, (0.5, 0.9))
+        return float(gap.mean()), float(e50), float(e90)
+
+    curve = _curve(grid_columns, fit.coef, fit.baseline[place])
+    figures = distances(_curve(columns, fit.coef, fit.baseline[place]), risk)
+    draws, curves = np.full((len(counts), 3), np.nan), np.full((len(counts), POINTS), np.nan)
+    for k, count in enumerate(counts):
+        rows = np.repeat(np.arange(len(count)), count.astype(np.intp))
+        drawn = Outcome(outcome.time[rows], outcome.event[rows])
+        there = drawn.place(float(outcome.times[place]))
+        if there < 0 or not drawn.event.any():
+            continue
+        try:
+            again = fit_cox(drawn, columns[rows], start=fit.coef)
+        except ModelError:  # this resample has no maximum: percentile leaves it out
+            continue
+        hazard = again.baseline[there]
+        draws[k] = distances(_curve(columns[rows], again.coef, hazard), risk[rows])
+        curves[k] = _curve(grid_columns, again.coef, hazard)
+    ici, e50, e90 = (percentile(figures[j], draws[:, j], level) for j in range(3))
+    done = curves[np.isfinite(curves).all(axis=1)]
+    limits = (
+        np.quantile(done, (0.5 - level / 2, 0.5 + level / 2), axis=0) if len(done) >= 20 else ()
+    )
+    lower, upper = (tuple(limit.tolist()) for limit in limits) if len(limits) else ((), ())
+    at_knots = tuple((-np.expm1(-np.exp(knots))).tolist())
+    points = tuple(grid.tolist()), tuple(curve.tolist())
+    return ici, e50, e90, CalibrationCurve(*points, lower, upper, at_knots)
+
+
+def _curve(columns: FloatArray, coef: FloatArray, hazard: float) -> FloatArray:
+    """Return the risk that Cox gives: 1 - exp(-hazard * exp(columns @ coef))."""
+    with np.errstate(over="ignore"):  # an infinite hazard is a risk of 1
+        found: FloatArray = -np.expm1(-hazard * np.exp(columns @ coef))
+    return found
+
+
+def _groups(
+    outcome: Outcome,
+    risk: FloatArray,
+    horizon: float,
+    n_groups: int | None,
+    level: float,
+    notes: list[str],
+) -> tuple[CalibrationGroup, ...]:
+    """Return groups cut at quantiles of the risk; equal risks stay together."""
+    wanted = n_groups or (10 if outcome.event.sum() >= 200 else 5)
+    cuts = np.quantile(risk, np.arange(1, wanted) / wanted)
+    group = np.searchsorted(cuts, risk, side="left")
+    found = []
+    for number in np.unique(group):
+        who = group == number
+        observed = _risk(event_free(outcome, horizon, who, level))
+        if math.isnan(observed.value):
+            notes.append(f"risk group {number + 1}: nobody in it was followed to {horizon:g}")
+        found.append(CalibrationGroup(int(who.sum()), float(risk[who].mean()), observed))
+    if len(found) < wanted:
+        notes.append(f"{len(found)} risk groups instead of {wanted}: too few predictions differ")
+    return tuple(found)
