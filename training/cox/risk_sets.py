@@ -88,7 +88,8 @@ class RiskSets:
         self, Z: FloatArray, time: FloatArray, event: NDArray[np.bool_], ties: Ties = "efron"
     ) -> None:
         n = len(time)
-        self.order = np.argsort(-time, kind="stable")  # the longest followed first
+        # The longest followed first; backwards from there, rows of one time keep their order.
+        self.order = np.argsort(time, kind="stable")[::-1]
         self.W: FloatArray = np.ascontiguousarray(Z[self.order].T)
         descending = time[self.order]
         self.deaths = np.flatnonzero(event[self.order])[::-1]  # in order of time
