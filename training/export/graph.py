@@ -11,7 +11,16 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-__all__ = ["IR_VERSION", "LARGE", "NAN", "OPSET", "Graph", "serialised", "tables_aside"]
+__all__ = [
+    "IR_VERSION",
+    "LARGE",
+    "NAN",
+    "OPSET",
+    "Graph",
+    "serialised",
+    "tables_aside",
+    "without_bounds",
+]
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 """Low enough for onnxruntime-web's WASM build (15 to 21 were tried there)."""
@@ -57,11 +66,17 @@ class Graph:
             list(inputs),
             name,
             op_domain=domain,
-            op_version=OPSET[domain],
+            op_version=min(OPSET[domain], self.container.target_opset_any_domain(domain)),
             name=self.scope.get_unique_operator_name(op),
             **attributes,
         )
         return name
+
+
+def without_bounds(g: Graph, survival: str, lower: str, upper: str) -> None:
+    """Write bounds of NaN, for a model that has no interval."""
+    for bound in (lower, upper):
+        g.add("Mul", survival, g.const(NAN), out=bound)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""scikit-learn's trees as the attributes of one TreeEnsembleRegressor."""
+"""scikit-learn's trees in a graph: one TreeEnsembleRegressor that gives leaf numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.forest import leaf_numbers
+from training.export.graph import Graph
+from training.forest import leaf_numbers, n_leaves
 
-__all__ = ["float32_below", "tree_ensemble"]
+__all__ = ["float32_below", "leaves_of", "summed_over_trees", "tree_ensemble"]
 
 
 def tree_ensemble(trees: Sequence[Any], *, missing: bool = False) -> dict[str, Any]:
@@ -54,6 +55,27 @@ def tree_ensemble(trees: Sequence[Any], *, missing: bool = False) -> dict[str, A
         "target_ids": tree_ids[is_leaf].tolist(),
         "target_weights": number[is_leaf].astype(float).tolist(),
     }
+
+
+def leaves_of(g: Graph, x: str, trees: list[Any], *, missing: bool) -> tuple[str, str]:
+    """Return each patient's row in a table of all trees' leaves, [N, trees], and x as float32."""
+    # scikit-learn compares float32(x) with its threshold, and so does the graph.
+    x32 = g.add("Cast", x, to=1)
+    ensemble = tree_ensemble(trees, missing=missing)
+    numbers = g.add("TreeEnsembleRegressor", x32, op_domain="ai.onnx.ml", **ensemble)
+    sizes = [n_leaves(tree) for tree in trees]
+    offsets = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
+    return g.add("Add", g.add("Cast", numbers, to=7), g.const(offsets[None, :])), x32
+
+
+def summed_over_trees(g: Graph, gathered: str, weights: Any) -> str:
+    """Return the weighted sum over trees: [N, trees, T] to [N, T].
+
+    A product sums each patient's trees in one order, whoever else is in the batch; a reduction
+    takes another order for one patient than for several.
+    """
+    total = g.add("MatMul", g.const(weights), gathered)
+    return g.add("Squeeze", total, g.const(np.array([1], np.int64)))
 
 
 def float32_below(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
