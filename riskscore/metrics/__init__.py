@@ -7,13 +7,22 @@ worse. `evaluate` gathers everything.
 
 from riskscore.metrics._auc import time_dependent_auc
 from riskscore.metrics._brier import brier_score, integrated_brier
+from riskscore.metrics._calibration import calibration
 from riskscore.metrics._concordance import concordance
+from riskscore.metrics._distribution import d_calibration, royston_d
+from riskscore.metrics._evaluate import evaluate
 from riskscore.metrics._kaplan_meier import kaplan_meier
+from riskscore.metrics._net_benefit import net_benefit
 
 __all__ = [
     "brier_score",
+    "calibration",
     "concordance",
+    "d_calibration",
+    "evaluate",
     "integrated_brier",
     "kaplan_meier",
+    "net_benefit",
+    "royston_d",
     "time_dependent_auc",
 ]

@@ -8,14 +8,13 @@ model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from riskscore.errors import InputError, Problem
-from riskscore.metrics._bootstrap import resamples
+from riskscore.metrics._bootstrap import Resamples
 from riskscore.metrics._estimates import Estimate, FloatArray, percentile, wald
 from riskscore.metrics._kaplan_meier import Censoring
 from riskscore.metrics._outcome import (
@@ -116,14 +115,14 @@ def brier_score(
     outcome = check_outcome(time, event, groups)
     at = check_horizons(outcome, horizons)
     risk = check_risk(outcome, survival, len(at))
-    return brier_of(Censoring.of(outcome), risk, at, resamples(outcome, n_bootstrap, seed), level)
+    return brier_of(Censoring.of(outcome), risk, at, Resamples(outcome, n_bootstrap, seed), level)
 
 
 def brier_of(
     censoring: Censoring,
     risk: FloatArray,
     horizons: FloatArray,
-    counts: Iterable[FloatArray],
+    counts: Resamples,
     level: float,
 ) -> list[BrierScore]:
     """Return the scores of checked arrays; `counts` are the bootstrap's."""
@@ -186,14 +185,14 @@ def integrated_brier(
     outcome = check_outcome(time, event, groups)
     at = check_horizons(outcome, grid, "grid")
     risk = check_risk(outcome, survival, len(at))
-    return integrated_brier_of(outcome, risk, at, resamples(outcome, n_bootstrap, seed), level)
+    return integrated_brier_of(outcome, risk, at, Resamples(outcome, n_bootstrap, seed), level)
 
 
 def integrated_brier_of(
     outcome: Outcome,
     risk: FloatArray,
     grid: FloatArray,
-    counts: Iterable[FloatArray],
+    counts: Resamples,
     level: float,
 ) -> IntegratedBrier:
     """Return the integrals of checked arrays; `counts` are the bootstrap's."""
@@ -244,8 +243,8 @@ class _Errors:
         deaths, at_risk = outcome.deaths, outcome.at_risk
         if count is not None:
             deaths, at_risk = outcome.count(count * outcome.event), from_right(outcome.count(count))
-        found: FloatArray = 1 - np.cumprod(1 - deaths / np.maximum(at_risk, 1))[self.places]
-        return found
+        survival = np.cumprod(1 - deaths / np.maximum(at_risk, 1))[self.places]
+        return np.asarray(1 - survival, dtype=np.float64)
 
 
 def _gain(brier: FloatArray, null: FloatArray) -> FloatArray:

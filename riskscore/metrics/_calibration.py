@@ -9,14 +9,14 @@ Med Res 25 (2016) 1692, doi:10.1177/0962280213497434 (why the intercept is a haz
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from riskscore.errors import InputError, ModelError, Problem
-from riskscore.metrics._bootstrap import resamples
+from riskscore.metrics._bootstrap import Resamples
 from riskscore.metrics._cox import baseline_se, fit_cox
 from riskscore.metrics._estimates import Estimate, FloatArray, on_log_scale, percentile, wald
 from riskscore.metrics._kaplan_meier import event_free
@@ -176,7 +176,7 @@ def calibration(
         raise InputError([Problem(None, "n_knots", "must be 3, 4 or 5", n_knots, "take 3")])
     if n_groups is not None and n_groups < 2:
         raise InputError([Problem(None, "n_groups", "must be 2 or more", n_groups, "take 5")])
-    counts = list(resamples(outcome, n_bootstrap, seed))
+    counts = Resamples(outcome, n_bootstrap, seed)
     return [
         calibration_of(outcome, risk[:, k], float(horizon), counts, level, n_groups, n_knots)
         for k, horizon in enumerate(at)
@@ -187,7 +187,7 @@ def calibration_of(
     outcome: Outcome,
     risk: FloatArray,
     horizon: float,
-    counts: Sequence[FloatArray],
+    counts: Resamples,
     level: float,
     n_groups: int | None = None,
     n_knots: int = 3,
@@ -261,7 +261,7 @@ def _smooth(
     risk: FloatArray,
     x: FloatArray,
     place: int,
-    counts: Sequence[FloatArray],
+    counts: Resamples,
     level: float,
     n_knots: int,
     notes: list[str],

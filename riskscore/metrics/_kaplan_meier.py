@@ -120,8 +120,8 @@ def censoring_survival(outcome: Outcome, weight: FloatArray | None = None) -> Fl
         censored = outcome.count(weight * ~outcome.event)
         at_risk = from_right(deaths + censored)
     exposed = at_risk - deaths
-    survival: FloatArray = np.cumprod(1 - censored / np.where(exposed > 0, exposed, np.inf))
-    return survival
+    # Where nobody is exposed nobody is censored either.
+    return np.asarray(np.cumprod(1 - censored / np.maximum(exposed, 1)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

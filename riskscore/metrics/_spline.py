@@ -13,25 +13,42 @@ from riskscore.metrics._estimates import FloatArray
 __all__ = ["default_knots", "spline_columns"]
 
 
+PILED = 0.05
+"""Share of all values from which on one value is a pile."""
+
+
 def default_knots(x: FloatArray, n_knots: int) -> FloatArray:
     """Return the knots `rms` would choose; fewer than three mean that a line must do.
 
     Evenly spaced quantiles, the outer ones 10 % from the ends for three knots and 5 % for more;
-    below 100 values the outer ones are the fifth smallest and fifth largest. Where `rms` would look
-    for other knots, since too few values differ, there are none.
+    below 100 values the outer ones are the fifth smallest and fifth largest. Where values pile
+    up at an end, and only there, the value next to the pile is a knot. Where too few values differ,
+    so that `rms` would look for other knots, there are none.
 
     Examples
     --------
     >>> default_knots(np.arange(101.0), 3).tolist()
     [10.0, 50.0, 90.0]
     """
-    outer = 0.1 if n_knots == 3 else 0.05
-    knots = np.quantile(x, np.linspace(outer, 1 - outer, n_knots))
-    if 10 <= len(x) < 100:
-        knots[[0, -1]] = np.partition(x, (4, len(x) - 5))[[4, len(x) - 5]]
-    if len(np.unique(x)) <= n_knots + 2 or (np.diff(knots) <= 0).any():
+    values, size = np.unique(x, return_counts=True)
+    if len(values) <= n_knots + 2:
         return np.empty(0)
-    return knots
+    outer = 0.1 if n_knots == 3 else 0.05
+    share = size / len(x)
+    piled = share[[0, -1]] >= PILED if share[1:-1].max() < PILED else np.zeros(2, dtype=bool)
+    first, last = values[1:2][piled[:1]], values[-2:-1][piled[1:]]
+    between = x[(x > (first[0] if len(first) else -np.inf))]
+    between = between[between < (last[0] if len(last) else np.inf)]
+    left = n_knots - int(piled.sum())
+    shares = {1: np.array([0.5]), 2: np.array([0.5, 1 - outer])}
+    knots = np.quantile(between, shares.get(left, np.linspace(outer, 1 - outer, left)))
+    if len(np.unique(knots)) < min(left, 3):
+        return np.empty(0)
+    if left > 1 and 10 <= len(between) < 100:
+        fifth = np.partition(between, (4, len(between) - 5))[[4, len(between) - 5]]
+        knots[[0, -1]] = np.where(piled, knots[[0, -1]], fifth)
+    knots = np.unique(np.concatenate([first, knots, last]))
+    return knots if len(knots) >= 3 else np.empty(0)
 
 
 def spline_columns(x: FloatArray, knots: FloatArray) -> FloatArray:
