@@ -11,6 +11,7 @@ from riskscore.manifest import Manifest
 from riskscore.study import load_study
 from training.adapters import ADAPTERS
 from training.cohort import Cohort, read_cohort
+from training.cox.risk_sets import TIES
 from training.fit import KINDS, Fitted, Settings, fit
 from training.progress import working
 
@@ -39,6 +40,16 @@ def add_fit_parser(commands: Any) -> None:
     parser.add_argument(
         "--max-times", type=int, default=defaults.max_times, help="most times of a forest's curve"
     )
+    parser.add_argument(
+        "--ties", choices=TIES, default=defaults.ties, help="of a Cox model's event times"
+    )
+    parser.add_argument(
+        "--penalty",
+        type=_penalty,
+        default=defaults.penalty,
+        metavar="NUMBER|auto",
+        help="ridge of a Cox model, per standardised term; auto: cross-validated",
+    )
     parser.set_defaults(run=_fit)
 
 
@@ -56,13 +67,44 @@ def cohort_line(cohort: Cohort) -> str:
 
 
 def coefficient_lines(inference: dict[str, Any]) -> list[str]:
-    """Return the table of a Cox model as aligned lines."""
+    """Return the table of a Cox model as aligned lines; with a penalty, hazard ratios alone."""
+    if inference["penalty"]:
+        lines = [f"  {'':<30}{'HR':>7}"]
+        return lines + [
+            f"  {c['term']:<30}{c['hazard_ratio']:>7.3f}" for c in inference["coefficients"]
+        ]
     lines = [f"  {'':<30}{'HR':>7}   {'95 % CI':<16}{'P':>8}"]
     for c in inference["coefficients"]:
         interval = f"{c['lower']:.3f} to {c['upper']:.3f}"
-        p = "<0.001" if c["p"] < 0.001 else f"{c['p']:.3f}"
-        lines.append(f"  {c['term']:<30}{c['hazard_ratio']:>7.3f}   {interval:<16}{p:>8}")
+        lines.append(f"  {c['term']:<30}{c['hazard_ratio']:>7.3f}   {interval:<16}{_p(c['p']):>8}")
     return lines
+
+
+def test_lines(inference: dict[str, Any]) -> list[str]:
+    """Return a Cox model's tests, and its warnings, as aligned lines."""
+    lines = []
+    if inference["penalty"]:
+        p = inference["penalty"]
+        lines.append(f"  ridge penalty {p['value']:.4g} ({p['chosen']}): no errors, no P values")
+    else:
+        words = {
+            "likelihood_ratio": "no effect: likelihood ratio",
+            "wald": "no effect: Wald",
+            "score": "no effect: score",
+            "robust_score": "no effect: robust score",
+        }
+        tests = [(word, inference["tests"].get(name)) for name, word in words.items()]
+        tests += [(f"{t['predictor']}: no curvature (Wald)", t) for t in inference["nonlinearity"]]
+        proportional = inference["proportional_hazards"]
+        tests += [(f"{t['predictor']}: proportional hazards", t) for t in proportional["terms"]]
+        tests.append(("proportional hazards, all", proportional["global"]))
+        lines += [f"  {'tested':<46}{'chi-square':>11}{'df':>5}{'P':>9}"]
+        lines += [
+            f"  {word:<46}{t['chi_square']:>11.2f}{t['df']:>5}{_p(t['p']):>9}"
+            for word, t in tests
+            if t is not None
+        ]
+    return lines + [f"  warning: {text}" for text in inference["warnings"]]
 
 
 def importance_lines(inference: dict[str, Any]) -> list[str]:
@@ -74,6 +116,14 @@ def importance_lines(inference: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _p(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _penalty(text: str) -> float | str:
+    return text if text == "auto" else float(text)
+
+
 def _fit(chosen: argparse.Namespace) -> int:
     study = load_study(chosen.study)
     cohort = read_cohort(chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter)
@@ -82,6 +132,8 @@ def _fit(chosen: argparse.Namespace) -> int:
         trees=chosen.trees,
         min_leaf=chosen.min_leaf,
         max_times=chosen.max_times,
+        ties=chosen.ties,
+        penalty=chosen.penalty,
     )
     with working(f"fitting {chosen.model}"):
         fitted = fit(cohort, chosen.model, settings, chosen.name)
@@ -98,7 +150,8 @@ def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:
         lines.append(f"  changed  {step['rows']:>6}  {step['rule']}")
     inference, c = fitted.inference, fitted.evaluation["concordance"]
     if manifest.kind == "cox":
-        lines += [f"Cox model ({inference['variance']} variance)", *coefficient_lines(inference)]
+        lines += [f"Cox model (variance: {inference['variance']})", *coefficient_lines(inference)]
+        lines += test_lines(inference)
     else:
         lines += [f"Forest of {inference['trees']} trees", *importance_lines(inference)]
     lines += [

@@ -61,6 +61,12 @@ def refuse_collinear(
         weights = np.linalg.solve(before, here)
         if 1 - here @ weights < COLLINEAR:
             others = [names[j] for j in np.flatnonzero(np.abs(weights) > 1e-6)]
+            if {name.rstrip("'") for name in (names[k], *others)} == {names[k].rstrip("'")}:
+                raise ModelError(
+                    f"the spline of {others[0]} cannot be told from a simpler curve: {names[k]} is "
+                    f"a combination of {', '.join(others)}; ask for fewer knots in the study, or "
+                    'declare form = "log"'
+                )
             raise ModelError(
                 f"the predictors are collinear: {names[k]} is a combination of "
                 f"{', '.join(others)}; leave one of them out with --predictors, or share their "

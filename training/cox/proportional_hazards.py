@@ -1,4 +1,4 @@
-"""Whether the effects hold at all times: the score test of R's `cox.zph`, and what its plot shows."""
+"""Whether effects hold at all times: the score test of R's `cox.zph`, and what its plot shows."""
 
 from __future__ import annotations
 

@@ -151,9 +151,7 @@ class RiskSets:
         blocks = []
         for w in (None, weight, weight**2):
             plain = walk.mean if w is None else walk.mean * w
-            blocks.append(
-                self._gram(walk.risk * self._exposure(walk, w)) - plain @ walk.mean.T
-            )
+            blocks.append(self._gram(walk.risk * self._exposure(walk, w)) - plain @ walk.mean.T)
         mean = np.add.reduceat(walk.mean, self.first, axis=1) / self.counts
         schoenfeld = self.W[:, self.deaths] - mean[:, self.step]
         a, b, c = blocks

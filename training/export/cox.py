@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from training.cox import CoxModel
-from training.export.graph import Graph
+from training.export.graph import NAN, Graph
 
 __all__ = ["convert_cox"]
 
@@ -21,18 +21,21 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     means, w the baseline's variance, V the coefficients', z the patient's deviation from the mean.
     """
     model: CoxModel = operator.raw_operator
-    efron, V = model.sums_, model.variance_
+    sums, V = model.sums_, model.variance_
     g = Graph(scope, container)
     survival, lower, upper, score = (v.full_name for v in operator.outputs)
     x = operator.inputs[0].full_name
-    mean = efron.hazard_mean / efron.hazard[:, None]
-    own = np.einsum("tq,qr,tr->t", mean, V, mean) + efron.hazard_variance / efron.hazard**2
-
     lp = g.add("MatMul", x, g.const(model.coef_[:, None]))
     g.add("Squeeze", lp, g.const(np.array([1], np.int64)), out=score)
     offset = g.const(np.array([model.center_ @ model.coef_]))
-    hazard = g.add("Mul", g.add("Exp", g.add("Sub", lp, offset)), g.const(-efron.hazard[None, :]))
+    hazard = g.add("Mul", g.add("Exp", g.add("Sub", lp, offset)), g.const(-sums.hazard[None, :]))
     g.add("Exp", hazard, out=survival)
+    if model.penalty:  # no variance that means anything
+        for bound in (lower, upper):
+            g.add("Mul", hazard, g.const(NAN), out=bound)
+        return
+    mean = sums.hazard_mean / sums.hazard[:, None]
+    own = np.einsum("tq,qr,tr->t", mean, V, mean) + sums.hazard_variance / sums.hazard**2
     z = g.add("Sub", x, g.const(model.center_[None, :]))
     quadratic = g.add(
         "ReduceSum",

@@ -1,4 +1,4 @@
-"""The study's encoding as a graph: by comparison with each level's index."""
+"""The study's encoding as a graph: comparison with each level's index, forms, splines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from skl2onnx.common.data_types import DoubleTensorType
 
+from riskscore.design import Term
 from training.export.graph import NAN, Graph
 
 __all__ = ["convert_encoder", "encoder_shape"]
@@ -47,6 +48,10 @@ def convert_encoder(scope: Any, operator: Any, container: Any) -> None:
         values = g.add("Gather", x, g.const(np.array(columns, np.int64)), axis=1)
         parts.append(g.add("Log", values) if form == "log" else values)
         order += numbers
+    splines = {t.column: t for t in encoder.terms_ if t.form == "spline"}
+    for column, term in splines.items():
+        parts.append(_spline(g, x, term))
+        order += [k for k, t in enumerate(encoder.terms_) if t.column == column]
     if categories and len(parts) > 1:  # a bad level spoils the whole row, numbers too
         parts[1:] = [g.add("Where", valid, part, g.const(NAN)) for part in parts[1:]]
     joined = g.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
@@ -54,3 +59,24 @@ def convert_encoder(scope: Any, operator: Any, container: Any) -> None:
         g.add("Identity", joined, out=out)
     else:
         g.add("Gather", joined, g.const(np.argsort(order).astype(np.int64)), axis=1, out=out)
+
+
+def _spline(g: Graph, x: str, term: Term) -> str:
+    """Add the columns of `riskscore.design.spline_basis`: the number, and its cubic parts.
+
+    A missing number may pass Relu as 0; its linear part stays NaN, and so does the answer.
+    """
+    t = np.array(term.knots)
+    last, before = t[-1], t[-2]
+    weights = np.vstack(
+        [
+            np.eye(len(t) - 2),
+            -(last - t[:-2]) / (last - before),
+            (before - t[:-2]) / (last - before),
+        ]
+    )
+    value = g.add("Gather", x, g.const(np.array([term.column], np.int64)), axis=1)
+    above = g.add("Relu", g.add("Sub", value, g.const(t[None, :])))
+    cubes = g.add("Mul", g.add("Mul", above, above), above)
+    parts = g.add("MatMul", cubes, g.const(weights / (last - t[0]) ** 2))
+    return g.add("Concat", value, parts, axis=1)

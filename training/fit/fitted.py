@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sklearn.pipeline import Pipeline
 
@@ -12,6 +13,7 @@ from riskscore.bundle import write_bundle
 from riskscore.errors import ModelError
 from riskscore.manifest import Manifest, json_bytes
 from training.cohort import Cohort
+from training.cox.risk_sets import TIES, Ties
 from training.export import to_onnx
 
 __all__ = ["Fitted", "Settings"]
@@ -19,13 +21,18 @@ __all__ = ["Fitted", "Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to fit. `trees`, `min_leaf` and `max_times` are the forest's."""
+    """How to fit. `trees`, `min_leaf` and `max_times` are the forest's.
+
+    `ties` and `penalty` are a Cox model's; a penalty of "auto" is chosen by cross-validation.
+    """
 
     seed: int = 0
     trees: int = 500
     min_leaf: int = 15
     max_times: int = 150
     n_jobs: int = -1
+    ties: Ties = "efron"
+    penalty: float | Literal["auto"] = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("trees", 1), ("min_leaf", 1), ("max_times", 10)):
@@ -34,6 +41,12 @@ class Settings:
                 raise ModelError(f"{name} must be at least {least}, got {value}")
         if self.seed >= 2**32:
             raise ModelError(f"seed must be below 2^32, got {self.seed}")
+        if self.ties not in TIES:
+            raise ModelError(f"ties must be one of {', '.join(TIES)}, got {self.ties!r}")
+        if self.penalty != "auto" and not (
+            isinstance(self.penalty, int | float) and 0 <= self.penalty < math.inf
+        ):
+            raise ModelError(f'penalty must be a number from 0, or "auto", got {self.penalty!r}')
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,212 @@
+"""What `inference.json` says of a Cox model: all that a table, a test or a plot needs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.pipeline import Pipeline
+
+from riskscore.design import Term, design_matrix
+from riskscore.study import Predictor
+from training.cohort import Cohort
+from training.cox import CoxModel
+from training.cox.checks import few_events
+from training.cox.hypotheses import quadratic
+from training.cox.proportional_hazards import (
+    BAND,
+    ProportionalHazards,
+    proportional_hazards,
+    smooth,
+)
+
+__all__ = ["inference_of"]
+
+FloatArray = NDArray[np.float64]
+
+LEVEL = 0.95
+
+MOST_POINTS = 1000
+"""Points of a Schoenfeld plot; with more deaths, neighbours are averaged."""
+
+LEAST_TOGETHER = 5
+"""Deaths averaged in a point where the rows are patients: one residual tells one patient's
+values."""
+
+
+def inference_of(
+    pipeline: Pipeline, cohort: Cohort, penalty: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return the content of `inference.json`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted on the cohort.
+    cohort : Cohort
+    penalty : dict or None
+        What to say of the penalty. With one, all that needs a standard error is null.
+    """
+    model: CoxModel = pipeline["model"]
+    terms: tuple[Term, ...] = pipeline["encode"].terms_
+    predictors = cohort.predictors
+    groups = {
+        p.name: [k for k, t in enumerate(terms) if t.column == j] for j, p in enumerate(predictors)
+    }
+    sums = model.sums_
+    return {
+        "kind": "cox",
+        "ties": model.ties,
+        "variance": _variance(cohort, penalty),
+        "penalty": penalty,
+        "coefficients": _coefficients(model, terms, predictors),
+        "contrasts": _contrasts(model, terms, cohort),
+        "covariance": None if penalty else model.variance_.tolist(),
+        "se_model_based": None
+        if penalty
+        else np.sqrt(np.diag(model.information_variance_)).tolist(),
+        "log_likelihood": {"model": sums.loglik, "null": model.loglik_null_},
+        "tests": {name: asdict(test) for name, test in sorted(model.tests_.items())} or None,
+        "association": None if penalty else _wald(model, groups),
+        "nonlinearity": None
+        if penalty
+        else _wald(model, {n: [k for k in g if terms[k].part] for n, g in groups.items()}),
+        "proportional_hazards": None if penalty else _proportional(pipeline, cohort, groups),
+        "warnings": few_events(cohort.event, cohort.groups, terms, predictors),
+        "baseline": {
+            "method": model.ties.capitalize(),
+            "at": {t.name: c for t, c in zip(terms, model.center_.tolist(), strict=True)},
+            "times": sums.times.tolist(),
+            "cumulative_hazard": sums.hazard.tolist(),
+            "hazard_variance": sums.hazard_variance.tolist(),
+            "hazard_mean": sums.hazard_mean.tolist(),
+        },
+    }
+
+
+def _variance(cohort: Cohort, penalty: dict[str, Any] | None) -> str:
+    if penalty:
+        return "none: the coefficients are shrunken by a ridge penalty"
+    return "inverse information" if cohort.groups is None else "robust, clustered on the patient"
+
+
+def _coefficients(
+    model: CoxModel, terms: tuple[Term, ...], predictors: tuple[Predictor, ...]
+) -> list[dict[str, Any]]:
+    """Return the rows, with what `riskscore.design.read_terms` needs."""
+    rows = [
+        {"term": t.name, "coef": b, "se": None, "hazard_ratio": float(np.exp(b)),
+         "lower": None, "upper": None, "p": None}
+        for t, b in zip(terms, model.coef_.tolist(), strict=True)
+    ]  # fmt: skip
+    if not model.penalty:
+        rows = [asdict(c) for c in model.coefficients(tuple(t.name for t in terms), LEVEL)]
+    return [row | t.to_dict(predictors) for row, t in zip(rows, terms, strict=True)]
+
+
+def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list[dict[str, Any]]:
+    """Return hazard ratios a reader can picture: level against reference, or across the middle.
+
+    A number is compared at its upper and lower quartile among the training patients; where these
+    coincide, at twice the median and the median (form "log"), or one unit above it and at it.
+    """
+    z = stats.norm.ppf(0.5 + LEVEL / 2)
+    found = []
+    for j, p in enumerate(cohort.predictors):
+        if p.is_category:
+            pairs = [(float(i), 0.0) for i in range(1, len(p.levels))]
+        else:
+            low, middle, high = np.quantile(cohort.X[:, j], [0.25, 0.5, 0.75]).tolist()
+            if low == high:
+                low, high = middle, 2 * middle if p.form == "log" else middle + 1
+            pairs = [(high, low)]
+        for to, start in pairs:
+            two = np.repeat(cohort.X[:1], 2, axis=0)
+            two[:, j] = to, start
+            design = design_matrix(two, cohort.predictors, terms)
+            d = design[0] - design[1]
+            b = float(d @ model.coef_)
+            se = float(np.sqrt(d @ model.variance_ @ d))
+            found.append(
+                {
+                    "predictor": p.name,
+                    "label": p.label,
+                    "unit": p.unit or None,
+                    "value": p.levels[int(to)] if p.is_category else to,
+                    "reference": p.levels[0] if p.is_category else start,
+                    "log_hazard_ratio": b,
+                    "se": se,
+                    "hazard_ratio": float(np.exp(b)),
+                    "lower": float(np.exp(b - z * se)),
+                    "upper": float(np.exp(b + z * se)),
+                    "p": float(2 * stats.norm.sf(abs(b / se))),
+                }
+            )
+    return found
+
+
+def _wald(model: CoxModel, groups: dict[str, list[int]]) -> list[dict[str, Any]]:
+    """Return Wald's test of each group of terms that has any."""
+    return [
+        {"predictor": name} | asdict(quadratic(model.coef_[k], model.variance_[np.ix_(k, k)]))
+        for name, k in groups.items()
+        if k
+    ]
+
+
+def _proportional(
+    pipeline: Pipeline, cohort: Cohort, groups: dict[str, list[int]]
+) -> dict[str, Any]:
+    """Return the test, the points of its plot, and the smooth curves through all residuals."""
+    model: CoxModel = pipeline["model"]
+    found = proportional_hazards(model, pipeline["encode"].transform(cohort.X), cohort.y, groups)
+    return {
+        "transform": "km",
+        "method": "score test of a change with one minus Kaplan-Meier, as R's cox.zph",
+        "terms": [{"predictor": n} | asdict(t) for n, t in found.tests.items()],
+        "global": asdict(found.overall),
+        "residuals": _points(found, cohort),
+        "smooth": {
+            name: _curve(found, i, len(columns)) for i, (name, columns) in enumerate(groups.items())
+        },
+    }
+
+
+def _points(found: ProportionalHazards, cohort: Cohort) -> dict[str, Any]:
+    """Return the residuals, neighbours averaged where they are many or are of real patients."""
+    deaths = len(found.time)
+    together = max(1, -(-deaths // MOST_POINTS))
+    if cohort.provenance.kind != "reconstructed":
+        together = max(together, LEAST_TOGETHER)
+    parts = np.array_split(np.arange(deaths), max(1, deaths // together))
+
+    def means(values: FloatArray) -> list[float]:
+        return [float(values[part].mean()) for part in parts]
+
+    return {
+        "deaths": deaths,
+        "deaths_in_a_point": together,
+        "time": means(found.time),
+        "transformed": means(found.transformed),
+        "scaled": {n: means(found.residuals[:, i]) for i, n in enumerate(found.tests)},
+    }
+
+
+def _curve(found: ProportionalHazards, i: int, columns: int) -> dict[str, Any] | None:
+    curve = smooth(found.transformed, found.residuals[:, i], float(found.variance[i]))
+    if curve is None:
+        return None
+    half = BAND * curve.standard_error
+    fixed = 1.0 if columns > 1 else None
+    return {
+        "effect_is": "a multiple of the predictor's coefficients" if fixed else "the coefficient",
+        "transformed": curve.transformed.tolist(),
+        "time": np.interp(curve.transformed, found.transformed, found.time).tolist(),
+        "effect": curve.effect.tolist(),
+        "lower": (curve.effect - half).tolist(),
+        "upper": (curve.effect + half).tolist(),
+        "band": f"{BAND:g} standard errors, as R's plot.cox.zph",
+    }
