@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 __all__ = [
-    "Answer", "AtRisk", "BaselineAt", "Card", "CoxModel", "CoxTerm", "Data", "Distribution",
-    "EmptyMeans", "Estimate", "ForestModel", "Identity", "Importance", "Intervals", "LevelCount",
-    "Limitation", "Performance", "PredictorFacts", "Profile", "Question", "RiskGroup", "RiskGroups",
-    "Step",
+    "Answer", "AtRisk", "Audit", "BaselineAt", "Card", "ColumnRow", "Columns", "Contradiction",
+    "CoxModel", "CoxTerm", "Data", "Distribution", "Draws", "EmptyMeans", "Estimate",
+    "ForestModel", "Identity", "Importance", "Intervals", "LevelCount", "Limitation",
+    "Performance", "PredictorFacts", "Profile", "Question", "RiskGroup", "RiskGroups", "Step",
 ]  # fmt: skip
 
 
@@ -244,6 +244,8 @@ class Estimate:
     survival: float
     lower: Annotated[float | None, EmptyMeans("no interval")]
     upper: Annotated[float | None, EmptyMeans("no interval")]
+    lowest: Annotated[float | None, EmptyMeans("no other cohort was tried")]
+    highest: Annotated[float | None, EmptyMeans("no other cohort was tried")]
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,63 @@ class Profile:
     name: str
     traits: Annotated[tuple[tuple[str, str], ...], EmptyMeans("treatment is the only predictor")]
     answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Findings of the audit that mean the same: how many, and the first of them."""
+
+    severity: str
+    meaning: str
+    findings: int
+    where: str
+    subject: str
+    reported: str
+    recomputed: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit of the published numbers found; `contradictions` leaves remarks out."""
+
+    citation: str
+    checks: int
+    impossible: int
+    inconsistent: int
+    remarks: int
+    contradictions: Annotated[
+        tuple[Contradiction, ...], EmptyMeans("the published numbers agree with one another")
+    ]
+
+
+@dataclass(frozen=True)
+class ColumnRow:
+    """Survival of a profile at one horizon, by each of two columns of the source that disagree."""
+
+    traits: tuple[str, ...]
+    hazard_ratio: float
+    coefficient: float
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What hangs on a misprint: the same model by either of two columns of the source."""
+
+    how: str
+    time: float
+    labels: tuple[str, ...]
+    rows: tuple[ColumnRow, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The other cohorts that fit the published figures; events are counted in each."""
+
+    draws: int
+    how: str
+    fewest_events: int
+    most_events: int
+    columns: Annotated[Columns | None, EmptyMeans("the source prints one column for this model")]
 
 
 @dataclass(frozen=True)
@@ -292,4 +351,6 @@ class Card:
     at_risk: tuple[AtRisk, ...]
     risk_groups: RiskGroups
     profiles: tuple[Profile, ...]
+    draws: Annotated[Draws | None, EmptyMeans("the bundle carries no other cohort")]
+    audit: Annotated[Audit | None, EmptyMeans("the bundle carries no audit of its source")]
     limitations: tuple[Limitation, ...]

@@ -28,6 +28,7 @@ from model_cards.errors import CardError
 from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
 from model_cards.profiles import profiles
+from model_cards.source import audit_of, draws_of
 from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
 from riskscore.manifest import Manifest
@@ -87,6 +88,8 @@ def card_of(model: str | Path) -> Card:
     intervals = _intervals(manifest.table("intervals"))
     groups = _risk_groups(manifest.table("risk_groups"))
     grid = manifest.text("grid")
+    draws = draws_of(bundle, predictors, question.horizons, problems)
+    audit = audit_of(bundle, problems)
     if problems:
         raise CardError(problems, where)
     examples = profiles(load_model(bundle.path), predictors, question.horizons)
@@ -103,6 +106,8 @@ def card_of(model: str | Path) -> Card:
         at_risk=tuple(map(AtRisk, question.horizons, m.at_risk_at_horizons)),
         risk_groups=groups,
         profiles=examples,
+        draws=draws,
+        audit=audit,
         limitations=(),
     )
     card = limitations(card)

@@ -13,7 +13,7 @@ from model_cards.card import Data, Estimate
 __all__ = [
     "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate",
     "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
-    "ratio", "score", "sentence", "with_unit",
+    "ratio", "score", "sentence", "spread", "with_unit",
 ]  # fmt: skip
 
 WORDS_FOR_TIME = ("day", "week", "month", "year")
@@ -43,6 +43,13 @@ def estimate(found: Estimate) -> str:
         return percent(found.survival)
     ends = [percent(end).removesuffix(" %") for end in (found.lower, found.upper)]
     return f"{percent(found.survival)} ({ends[0]} to {ends[1]})"
+
+
+def spread(found: Estimate) -> str:
+    """Return the sensitivity envelope of a predicted probability: 48 to 75 %."""
+    if found.lowest is None or found.highest is None:
+        return ""
+    return f"{percent(found.lowest).removesuffix(' %')} to {percent(found.highest)}"
 
 
 def ratio(value: float) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from model_cards.card import Answer, Estimate, PredictorFacts, Profile
 from model_cards.formats import with_unit
 from riskscore.model import RiskModel
+from riskscore.prediction import Answer as Predicted
 
 __all__ = ["profiles"]
 
@@ -78,10 +81,7 @@ def _answers(
     for i, (level, patient) in enumerate(zip(levels, patients, strict=True)):
         median = float(found.median[i])
         estimates = [
-            _estimate(*map(float, numbers), has_interval=has_interval)
-            for numbers in zip(
-                found.times, found.survival[i], found.lower[i], found.upper[i], strict=True
-            )
+            _estimate(found, i, k, has_interval=has_interval) for k in range(len(found.times))
         ]
         answers.append(
             Answer(
@@ -97,11 +97,16 @@ def _answers(
     return tuple(answers)
 
 
-def _estimate(
-    time: float, survival: float, lower: float, upper: float, *, has_interval: bool
-) -> Estimate:
+def _estimate(found: Predicted, i: int, k: int, *, has_interval: bool) -> Estimate:
+    survival = float(found.survival[i, k])
+    lower: float | None = float(found.lower[i, k])
+    upper: float | None = float(found.upper[i, k])
     # A bound that ought to be there and is not stays NaN, for the completeness check to refuse.
     # At a survival of exactly 0 or 1 the log(-log) scale has no interval.
-    if not has_interval or (survival in (0.0, 1.0) and math.isnan(lower)):
-        return Estimate(time, survival, None, None)
-    return Estimate(time, survival, lower, upper)
+    if not has_interval or (survival in (0.0, 1.0) and np.isnan(found.lower[i, k])):
+        lower = upper = None
+    lowest = highest = None
+    if found.sensitivity_lower is not None and found.sensitivity_upper is not None:
+        lowest = float(found.sensitivity_lower[i, k])
+        highest = float(found.sensitivity_upper[i, k])
+    return Estimate(float(found.times[k]), survival, lower, upper, lowest, highest)

@@ -62,11 +62,11 @@ class Sensitivity:
         self.draws = int(content["draws"])
         self.how = str(content["how"])
         self.content = content
-        self._times: FloatArray = np.array(content["times"], dtype=float)
+        self.times: FloatArray = np.array(content["times"], dtype=float)
         sizes = [len(p.levels) for p in predictors]
         # Mixed-radix weights turn a patient's levels into the number of the combination.
         self._weights: FloatArray = np.cumprod([1, *sizes[:0:-1]])[::-1].astype(float)
-        shape = (math.prod(sizes), len(self._times))
+        shape = (math.prod(sizes), len(self.times))
         self._survival = {
             name: _array(content["survival"][name], shape) for name in ("least", "most", *ENVELOPE)
         }
@@ -112,7 +112,7 @@ class Sensitivity:
 
     def _place(self, X: FloatArray, times: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         rows = (X @ self._weights).astype(np.intp)
-        return rows, curves.positions(self._times, times)
+        return rows, curves.positions(self.times, times)
 
 
 def _array(values: object, shape: tuple[int, int]) -> FloatArray:

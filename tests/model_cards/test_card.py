@@ -213,7 +213,9 @@ def test_every_shipped_model_has_a_whole_card(model: str) -> None:
     text = render_markdown(card_of(model))
     assert f'load_model("{model}")' in text
     assert "**Warning.**" in text
-    assert re.findall(SEEN, text) == []
+    # The audit's table alone speaks of patients: those whom the source counted, not the model.
+    ours = [s for s in text.splitlines() if not s.startswith(("| impossible", "| inconsistent"))]
+    assert re.findall(SEEN, "\n".join(ours)) == []
 
 
 def test_the_same_bundle_gives_the_same_card(cox: Path, cox_card: Card) -> None:

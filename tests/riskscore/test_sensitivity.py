@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from riskscore import load_model
 from riskscore.bundle import open_bundle, write_bundle
@@ -158,3 +159,15 @@ def test_every_shipped_model_lies_within_its_envelope(model: str) -> None:
     if not np.isnan(answer.lower).any():
         assert (lower <= answer.lower + 0.05).all()
         assert (upper >= answer.upper - 0.05).all()
+
+
+def test_the_plot_draws_the_envelope_at_its_own_steps(patient: dict[str, str]) -> None:
+    """Dotted lines pass through the envelope that `predict` returns."""
+    model = load_model("deb-tace-hcc/os/cox")
+    found = model.predict(patient, times=[12])
+    lines = found.plot(Figure().subplots()).get_lines()
+    dotted = [line for line in lines if line.get_linestyle() == ":"]
+    assert len(dotted) == 2
+    for line, bound in zip(dotted, (found.sensitivity_lower, found.sensitivity_upper), strict=True):
+        times, values = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        assert values[np.searchsorted(times, 12.0, side="right") - 1] == bound.loc[0, 12.0]

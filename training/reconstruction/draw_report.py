@@ -43,8 +43,10 @@ DEATHS = (
 MISPRINT = (
     "The source's coefficients contradict its hazard ratios. Here the effects of either column are "
     "an offset on the same cohort, with Efron's baseline estimated anew given them, so that the "
-    "expected deaths are those observed. The first number is of the committed cohort, the range "
-    "beside it runs over the draws."
+    "expected deaths are those observed."
+)
+COMMITTED_FIRST = (
+    "The first number is of the committed cohort, the range beside it runs over the draws."
 )
 
 
@@ -210,7 +212,7 @@ def markdown(report: DrawReport) -> str:
         "",
         f"## What hangs on the misprint: survival at {shown:g} {unit}s by either column",
         "",
-        MISPRINT,
+        f"{MISPRINT} {COMMITTED_FIRST}",
         "",
         *_table(
             (*_heads(report), "hazard ratios", "over draws", "coefficients", "over draws"),
