@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from sklearn.pipeline import Pipeline
 from sksurv.ensemble import RandomSurvivalForest
@@ -16,6 +15,7 @@ from sksurv.linear_model import CoxPHSurvivalAnalysis
 from riskscore.model import OUTPUTS
 from riskscore.study import load_study
 from tests.conftest import simulate
+from tests.training.exported import run
 from training.cohort import Cohort, check_cohort, read_cohort
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
@@ -64,17 +64,6 @@ def on_thresholds(cohort: Cohort, forest: CompactForest, n: int) -> np.ndarray[A
             near = np.where(sides == side, moved, near)
         X[:, term.column] = np.where(sides == 3, chosen, near.astype(float))
     return X
-
-
-def run(graph: bytes, X: np.ndarray[Any, Any], *, optimised: bool = True) -> list[Any]:
-    """Return the graph's outputs, fed as the runtime feeds them."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    if not optimised:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(graph, options)
-    parts = [session.run(OUTPUTS, {"x": X[i : i + 128]}) for i in range(0, len(X), 128)]
-    return [np.concatenate(p) for p in zip(*parts, strict=True)]
 
 
 def check_cox(cohort: Cohort) -> None:
