@@ -19,7 +19,7 @@ from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.forest import CompactForest
 
-__all__ = ["MOST_REFITS", "concordance", "evaluate_cox", "evaluate_forest", "importance"]
+__all__ = ["MOST_REFITS", "concordance", "evaluate_by_refits", "evaluate_forest", "importance"]
 
 FloatArray = NDArray[np.float64]
 
@@ -55,16 +55,29 @@ def concordance(cohort: Cohort, score: FloatArray) -> float:
     return float(found[0])
 
 
-def evaluate_cox(pipeline: Pipeline, cohort: Cohort, seed: int) -> dict[str, Any]:
+def evaluate_by_refits(
+    pipeline: Pipeline, cohort: Cohort, seed: int, refits: int | None = None
+) -> dict[str, Any]:
     """Return the concordance in-sample, and out-of-bag over bootstrap refits of the pipeline.
 
     Each refit ranks the patients it never drew; the figure is the mean over refits. Scores of
     different refits are never compared: each has an origin of its own.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted on the cohort; clones of it are fitted again.
+    cohort : Cohort
+    seed : int
+        Of the resampling.
+    refits : int, optional
+        How many; by default as many as `ROWS_REFITTED` allows.
     """
     found: list[float] = []
     out_of_bag = np.zeros(len(cohort.time), dtype=bool)
     patients, patient = _patients(cohort)
-    refits = min(MOST_REFITS, max(LEAST_REFITS, ROWS_REFITTED // len(cohort.time)))
+    if refits is None:
+        refits = min(MOST_REFITS, max(LEAST_REFITS, ROWS_REFITTED // len(cohort.time)))
     for k in range(refits):
         random = np.random.default_rng([seed, k])
         drawn = np.bincount(random.integers(patients, size=patients), minlength=patients)[patient]
@@ -73,7 +86,7 @@ def evaluate_cox(pipeline: Pipeline, cohort: Cohort, seed: int) -> dict[str, Any
         try:
             refit = clone(pipeline).fit(resample.X, resample.y)
             found.append(concordance(left, refit.predict(left.X)))
-        except ModelError:  # the resample lacks a level, or the rest holds no two to compare
+        except ValueError:  # the resample lacks a level, or the rest holds no two to compare
             continue
         out_of_bag |= drawn == 0
     if not found:

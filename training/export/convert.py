@@ -9,7 +9,7 @@ level indices and numbers).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from skl2onnx import convert_sklearn, update_registered_converter
@@ -24,7 +24,8 @@ from sksurv.ensemble import (
 from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
 from sksurv.tree import ExtraSurvivalTree, SurvivalTree
 
-from riskscore.model import OUTPUTS
+from riskscore.graph import OUTPUTS
+from riskscore.study import Predictor
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
 from training.export.cox import convert_cox
@@ -32,6 +33,7 @@ from training.export.encoder import convert_encoder, encoder_shape
 from training.export.forest import convert_forest, convert_table
 from training.export.graph import OPSET, serialised, tables_aside
 from training.export.grid import positions_of
+from training.export.guard import guard
 from training.export.hazards import convert_boosting, convert_linear
 from training.export.survival_tree import convert_survival_trees
 from training.forest import CompactForest
@@ -77,8 +79,14 @@ def register_converters() -> None:
         _register(model, converter, _scikit_survival_shape)
 
 
-def to_onnx(pipeline: Pipeline, n_predictors: int, name: str, properties: dict[str, str]) -> bytes:
-    """Return the graph of a fitted pipeline of `StudyEncoder` and a model.
+def to_onnx(
+    pipeline: Pipeline,
+    n_predictors: int,
+    name: str,
+    properties: dict[str, str],
+    guarded: Sequence[Predictor] = (),
+) -> bytes:
+    """Return the graph of a fitted pipeline that ends in a model.
 
     Parameters
     ----------
@@ -90,15 +98,20 @@ def to_onnx(pipeline: Pipeline, n_predictors: int, name: str, properties: dict[s
         not give the same bytes.
     properties : dict of str
         The manifest's essentials, for a reader who has only this file.
+    guarded : sequence of Predictor
+        The study's predictors, for steps that do not themselves answer NaN to a row that is no
+        patient, as `StudyEncoder` and the models of this project do.
     """
     register_converters()
     with tables_aside() as aside:
         model = convert_sklearn(
-            tabulated(pipeline),
+            tabulated(pipeline) if isinstance(pipeline[-1], CompactForest) else pipeline,
             name=name,
             initial_types=[("x", DoubleTensorType([None, n_predictors]))],
             target_opset=OPSET,
         )
+    if guarded:
+        guard(model, guarded)
     return serialised(model, aside, properties)
 
 

@@ -12,7 +12,7 @@ from training.cox import CoxModel
 from training.cox.checks import levels_without_events
 from training.cox.penalty import PenaltyChoice, choose_penalty
 from training.encoding import StudyEncoder
-from training.evaluate import evaluate_cox
+from training.evaluate import evaluate_by_refits
 from training.fit.cox_inference import inference_of
 from training.fit.fitted import Fitted, Settings
 from training.fit.manifest import manifest_of
@@ -59,7 +59,7 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     )
     inference = inference_of(pipeline, cohort, _penalty(penalty, choice))
     return Fitted(
-        pipeline, cohort, manifest, inference, evaluate_cox(pipeline, cohort, settings.seed)
+        pipeline, cohort, manifest, inference, evaluate_by_refits(pipeline, cohort, settings.seed)
     )
 
 

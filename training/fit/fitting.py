@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from training.fit.attachments import attachments
 from training.fit.cox import fit_cox
 from training.fit.fitted import Fitted, Settings
 from training.fit.forest import fit_forest
+from training.fit.manifest import check_name
 
 __all__ = ["KINDS", "fit"]
 
@@ -35,9 +35,7 @@ def fit(
     ModelError
         If the cohort does not support the model.
     """
-    if name is not None and not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", name):
-        rule = "must be lower-case letters and digits, joined by single - _ or ."
-        raise ModelError(f"name {rule}: it becomes part of the model's id; got {name!r}")
+    check_name(name or kind)
     if kind not in KINDS:
         raise ModelError(f"model must be one of {', '.join(KINDS)}, got {kind!r}")
     fitted = KINDS[kind](cohort, settings or Settings(), name or kind)
