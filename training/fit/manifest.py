@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -13,11 +14,12 @@ from sklearn.pipeline import Pipeline
 from sksurv.nonparametric import kaplan_meier_estimator
 
 from riskscore.envelope import envelope_of
+from riskscore.errors import ModelError
 from riskscore.manifest import Manifest
 from riskscore.study import Predictor
 from training.cohort import Cohort
 
-__all__ = ["manifest_of", "risk_groups_of"]
+__all__ = ["check_name", "manifest_of", "risk_groups_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +34,13 @@ FOREST_ON_RECONSTRUCTION = (
     "A forest fitted on a reconstructed cohort demonstrates the software only: cohorts that fit "
     "the published figures equally well give it widely different predictions."
 )
+
+
+def check_name(name: str) -> None:
+    """Refuse a model's name that cannot be the last part of its id."""
+    if not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", name):
+        rule = "must be lower-case letters and digits, joined by single - _ or ."
+        raise ModelError(f"name {rule}: it becomes part of the model's id; got {name!r}")
 
 
 def manifest_of(
@@ -82,7 +91,7 @@ def manifest_of(
                 **{library: version(library) for library in LIBRARIES},
             },
         },
-        envelope=envelope_of(cohort.X, cohort.predictors),
+        envelope=envelope_of(cohort.X, cohort.predictors, cohort.groups),
         statement=statement,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
