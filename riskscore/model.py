@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from riskscore import curves
 from riskscore.bundle import Bundle, open_bundle
-from riskscore.envelope import Envelope
-from riskscore.errors import BundleError, InputError, Problem, json_safe
+from riskscore.errors import BundleError, InputError, Problem
+from riskscore.graph import OUTPUTS, open_graph
 from riskscore.manifest import Manifest
+from riskscore.notes import Notes
 from riskscore.prediction import Answer, Prediction
-from riskscore.records import checked, encode_columns, encode_records
+from riskscore.records import checked, encode_columns, encode_records, encode_times
 from riskscore.sensitivity import SENSITIVITY, Sensitivity
 from riskscore.study import Predictor
 
@@ -33,14 +33,6 @@ FloatArray = NDArray[np.float64]
 
 ROWS_AT_ONCE = 128
 """Rows given to the graph at once: a forest holds rows x trees x times numbers while it runs."""
-
-WIDE_GAP = 0.01
-"""Part of the follow-up between two grid times above which a median in between needs a note."""
-
-EXTERNAL = b"\x0a\x08location"
-"""How an ONNX file names the place of a tensor that it keeps elsewhere: field, length, key."""
-
-OUTPUTS = ("survival", "survival_lower", "survival_upper", "risk_score")
 
 
 def load_model(model: str | Path) -> RiskModel:
@@ -84,7 +76,7 @@ class RiskModel:
         self.bundle = bundle
         self.manifest: Manifest = bundle.manifest
         self.digest: str = bundle.manifest.digest
-        self._session = _session(bundle)
+        self._session = open_graph(bundle)
         self.sensitivity = _sensitivity(bundle)
         self._predictors: tuple[Predictor, ...] = self.manifest.predictors
         self._grid: FloatArray = np.array(self.manifest.times)
@@ -93,7 +85,7 @@ class RiskModel:
         self._widths = curves.interval_widths(self._grid, float(self._horizons[-1]))
         self._cuts: FloatArray = np.array(self.manifest.risk_groups["cut_points"], dtype=float)
         self._groups: list[str] = self.manifest.risk_groups["labels"]
-        self._envelope = Envelope(self.manifest.envelope, self._predictors)
+        self._notes = Notes(self.manifest)
 
     def __repr__(self) -> str:
         return f"RiskModel({self.manifest.id!r}, {self.digest[:19]}...)"
@@ -161,7 +153,9 @@ class RiskModel:
         if times is None:
             when, position = self._horizons, self._horizon_positions
         else:
-            when, wrong = self._encode_times(times)
+            when, wrong = encode_times(
+                times, self.manifest.follow_up_limit, self.manifest.study.time_unit
+            )
             problems = [*wrong, *problems]
             position = curves.positions(self._grid, when)
         checked(X, problems)
@@ -187,7 +181,7 @@ class RiskModel:
             rmst_limit=float(self._horizons[-1]),
             risk_score=score,
             risk_group=[self._groups[i] for i in self._cuts.searchsorted(score)],
-            notes=self._notes(X, when, median),
+            notes=self._notes.of(X, when, median),
             inputs=X,
             sensitivity_lower=lowest,
             sensitivity_upper=highest,
@@ -222,51 +216,6 @@ class RiskModel:
             score,
         )
 
-    def _encode_times(self, times: Iterable[float]) -> tuple[FloatArray, list[Problem]]:
-        """Return the times as numbers, and every problem with them."""
-        unit, limit = self.manifest.study.time_unit, self.manifest.follow_up_limit
-        form = f"give times in {unit}s, such as [6, 12]"
-        items = list(times) if isinstance(times, Iterable) and not isinstance(times, str) else None
-        if not items:
-            rule = "must be a list of numbers"
-            return self._horizons, [Problem(None, "times", rule, json_safe(times), form)]
-        problems: list[Problem] = []
-        values: dict[str, float] = {}  # by name: twelve digits, as columns show them
-        for t in items:
-            is_number = isinstance(t, int | float | np.number) and not isinstance(t, bool)
-            if not is_number or not 0 <= t <= limit:
-                rule = f"must be 0 to {limit:g} {unit}s, the longest follow-up in training"
-                beyond = is_number and t > limit
-                remedy = "leave it out: nothing is known beyond the follow-up" if beyond else form
-                problems.append(Problem(None, "times", rule, json_safe(t), remedy))
-            elif f"{float(t):.12g}" in values:
-                problems.append(Problem(None, "times", "must not repeat", float(t), "drop one"))
-            else:
-                values[f"{float(t):.12g}"] = float(t)
-        return np.array(list(values.values())), problems
-
-    def _notes(self, X: FloatArray, times: FloatArray, median: FloatArray) -> list[tuple[str, ...]]:
-        notes = self._envelope.notes(X)
-        if self.manifest.grid != "thinned":
-            return notes
-        unit = self.manifest.study.time_unit
-        inside = times[(times > self._grid[0]) & (times < self._grid[-1])]
-        read = self._grid[curves.positions(self._grid, inside)]
-        shared = tuple(
-            f"survival at {unit} {t:g} is read from the thinned grid, at {unit} {at:g}"
-            for t, at in zip(inside.tolist(), read.tolist(), strict=True)
-            if t != at
-        )
-        if shared:
-            notes = [(*found, *shared) for found in notes]
-        for i in np.flatnonzero(~np.isnan(median)).tolist():
-            k = int(np.searchsorted(self._grid, median[i]))
-            before = float(self._grid[k - 1]) if k else 0.0
-            if median[i] - before > WIDE_GAP * self.manifest.follow_up_limit:
-                text = f"the median lies between {unit} {before:g} and {median[i]:g} (thinned grid)"
-                notes[i] = (*notes[i], text)
-        return notes
-
 
 def _sensitivity(bundle: Bundle) -> Sensitivity | None:
     if SENSITIVITY not in bundle:
@@ -277,47 +226,3 @@ def _sensitivity(bundle: Bundle) -> Sensitivity | None:
         raise BundleError(
             f"{bundle.path}: {SENSITIVITY} cannot be read: {error}; write the bundle again"
         ) from error
-
-
-def _session(bundle: Bundle) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    # One thread: the same sums in the same order whatever the machine, and no pool to wake up for
-    # one patient. Many rows are spread over processes, not threads.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if EXTERNAL in bundle.graph:
-        raise BundleError(
-            f"{bundle.path}: model.onnx keeps part of itself in another file, without a hash; "
-            "write the bundle again"
-        )
-    try:
-        session = ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no public base
-        raise BundleError(f"{bundle.path}: onnxruntime cannot read model.onnx: {error}") from error
-    found = tuple(output.name for output in session.get_outputs())
-    if set(found) != set(OUTPUTS) or [i.name for i in session.get_inputs()] != ["x"]:
-        raise BundleError(
-            f"{bundle.path}: model.onnx must take x and give {', '.join(OUTPUTS)}; "
-            f"it gives {', '.join(found)}: write the bundle again"
-        )
-    _check_agreement(bundle, session)
-    return session
-
-
-def _check_agreement(bundle: Bundle, session: ort.InferenceSession) -> None:
-    """Refuse a manifest that describes another graph: it would mislabel every answer."""
-    stated = session.get_modelmeta().custom_metadata_map
-    differ = [
-        key for key, value in bundle.manifest.essentials().items() if stated.get(key) != value
-    ]
-    width = session.get_outputs()[0].shape[1]
-    if width != len(bundle.manifest.times):
-        differ.append("times")
-    if session.get_inputs()[0].shape[1] != len(bundle.manifest.predictors):
-        differ.append("number of predictors")
-    if differ:
-        raise BundleError(
-            f"{bundle.path}: manifest.json does not describe model.onnx (its {', '.join(differ)}); "
-            "one of them was changed: restore the bundle, or fit the model again"
-        )

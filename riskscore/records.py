@@ -17,7 +17,14 @@ from riskscore._reader import nearest
 from riskscore.errors import SHOWN, InputError, Problem, json_safe
 from riskscore.study import Predictor
 
-__all__ = ["checked", "encode_columns", "encode_records", "encode_values", "is_missing"]
+__all__ = [
+    "checked",
+    "encode_columns",
+    "encode_records",
+    "encode_times",
+    "encode_values",
+    "is_missing",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -127,6 +134,40 @@ def encode_values(values: Sequence[Any], predictor: Predictor) -> tuple[FloatArr
         for number, i in enumerate(rows.tolist())
         if (problem := _value_problem(i + 1, values[i], predictor, hint=number < SHOWN))
     ]
+
+
+def encode_times(
+    times: Iterable[float], limit: float, unit: str
+) -> tuple[FloatArray, list[Problem]]:
+    """Return the times a prediction is asked for as numbers, and every problem with them.
+
+    Parameters
+    ----------
+    times : iterable of float
+    limit : float
+        Longest follow-up in training, beyond which nothing is known.
+    unit : str
+        Of time.
+    """
+    form = f"give times in {unit}s, such as [6, 12]"
+    items = list(times) if isinstance(times, Iterable) and not isinstance(times, str) else None
+    if not items:
+        rule = "must be a list of numbers"
+        return np.array([]), [Problem(None, "times", rule, json_safe(times), form)]
+    problems: list[Problem] = []
+    values: dict[str, float] = {}  # by name: twelve digits, as columns show them
+    for t in items:
+        is_number = isinstance(t, int | float | np.number) and not isinstance(t, bool)
+        if not is_number or not 0 <= t <= limit:
+            rule = f"must be 0 to {limit:g} {unit}s, the longest follow-up in training"
+            beyond = is_number and t > limit
+            remedy = "leave it out: nothing is known beyond the follow-up" if beyond else form
+            problems.append(Problem(None, "times", rule, json_safe(t), remedy))
+        elif f"{float(t):.12g}" in values:
+            problems.append(Problem(None, "times", "must not repeat", float(t), "drop one"))
+        else:
+            values[f"{float(t):.12g}"] = float(t)
+    return np.array(list(values.values())), problems
 
 
 def checked(X: FloatArray, problems: list[Problem]) -> FloatArray:

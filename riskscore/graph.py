@@ -1,0 +1,66 @@
+"""The bundle's graph, opened for prediction and compared with what the manifest says of it."""
+
+from __future__ import annotations
+
+import onnxruntime as ort
+
+from riskscore.bundle import Bundle
+from riskscore.errors import BundleError
+
+__all__ = ["OUTPUTS", "open_graph"]
+
+OUTPUTS = ("survival", "survival_lower", "survival_upper", "risk_score")
+
+EXTERNAL = b"\x0a\x08location"
+"""How an ONNX file names the place of a tensor that it keeps elsewhere: field, length, key."""
+
+
+def open_graph(bundle: Bundle) -> ort.InferenceSession:
+    """Return a session over the graph.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be read, keeps part of itself elsewhere, or is not what the manifest describes.
+    """
+    options = ort.SessionOptions()
+    # One thread: the same sums in the same order whatever the machine, and no pool to wake up for
+    # one patient. Many rows are spread over processes, not threads.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if EXTERNAL in bundle.graph:
+        raise BundleError(
+            f"{bundle.path}: model.onnx keeps part of itself in another file, without a hash; "
+            "write the bundle again"
+        )
+    try:
+        session = ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no public base
+        raise BundleError(f"{bundle.path}: onnxruntime cannot read model.onnx: {error}") from error
+    found = tuple(output.name for output in session.get_outputs())
+    if set(found) != set(OUTPUTS) or [i.name for i in session.get_inputs()] != ["x"]:
+        raise BundleError(
+            f"{bundle.path}: model.onnx must take x and give {', '.join(OUTPUTS)}; "
+            f"it gives {', '.join(found)}: write the bundle again"
+        )
+    _check_agreement(bundle, session)
+    return session
+
+
+def _check_agreement(bundle: Bundle, session: ort.InferenceSession) -> None:
+    """Refuse a manifest that describes another graph: it would mislabel every answer."""
+    stated = session.get_modelmeta().custom_metadata_map
+    differ = [
+        key for key, value in bundle.manifest.essentials().items() if stated.get(key) != value
+    ]
+    width = session.get_outputs()[0].shape[1]
+    if width != len(bundle.manifest.times):
+        differ.append("times")
+    if session.get_inputs()[0].shape[1] != len(bundle.manifest.predictors):
+        differ.append("number of predictors")
+    if differ:
+        raise BundleError(
+            f"{bundle.path}: manifest.json does not describe model.onnx (its {', '.join(differ)}); "
+            "one of them was changed: restore the bundle, or fit the model again"
+        )
