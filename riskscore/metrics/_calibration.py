@@ -25,10 +25,12 @@ from riskscore.metrics._spline import default_knots, spline_columns
 
 __all__ = [
     "Calibration", "CalibrationCurve", "CalibrationGroup", "calibration", "calibration_of",
+    "check_settings",
 ]  # fmt: skip
 
-EDGE = 1e-6
-"""Predicted risks are kept this far from 0 and 1, whose complementary log-log is infinite."""
+LEAST, MOST = 1e-6, 1 - 1e-15
+"""Predicted risks are kept within these: the complementary log-log of 0 and 1 is infinite, and that
+of a tiny risk so far out that one such patient would decide the fit."""
 
 POINTS = 50
 """Points of a smooth curve, evenly spaced between the lowest and the highest predicted risk."""
@@ -172,15 +174,26 @@ def calibration(
     outcome = check_outcome(time, event, groups)
     at = check_horizons(outcome, horizons)
     risk = check_risk(outcome, survival, len(at))
-    if n_knots not in (3, 4, 5):
-        raise InputError([Problem(None, "n_knots", "must be 3, 4 or 5", n_knots, "take 3")])
-    if n_groups is not None and n_groups < 2:
-        raise InputError([Problem(None, "n_groups", "must be 2 or more", n_groups, "take 5")])
+    check_settings(n_groups, n_knots)
     counts = Resamples(outcome, n_bootstrap, seed)
     return [
         calibration_of(outcome, risk[:, k], float(horizon), counts, level, n_groups, n_knots)
         for k, horizon in enumerate(at)
     ]
+
+
+def check_settings(n_groups: int | None, n_knots: int) -> None:
+    """Check the number of groups and knots.
+
+    Raises
+    ------
+    InputError
+        If there are too few groups, or another number of knots than 3, 4 or 5.
+    """
+    if n_knots not in (3, 4, 5):
+        raise InputError([Problem(None, "n_knots", "must be 3, 4 or 5", n_knots, "take 3")])
+    if n_groups is not None and n_groups < 2:
+        raise InputError([Problem(None, "n_groups", "must be 2 or more", n_groups, "take 5")])
 
 
 def calibration_of(
@@ -197,9 +210,11 @@ def calibration_of(
     everyone = np.ones(len(outcome), dtype=bool)
     observed = _risk(event_free(outcome, horizon, everyone, level))
     expected = float(risk.mean())
-    kept = np.clip(risk, EDGE, 1 - EDGE)
+    kept = np.clip(risk, LEAST, MOST)
     if moved := int((kept != risk).sum()):
-        notes.append(f"{moved} predicted risks of 0 or 1 were moved {EDGE:g} inwards for Cox")
+        notes.append(
+            f"{moved} predicted risks of 0 (or below {LEAST:g}) or 1 were moved inwards for Cox"
+        )
     x = np.log(-np.log1p(-kept))
     place = outcome.place(horizon)
 
@@ -272,7 +287,7 @@ def _smooth(
         notes.append("the smooth curve is a line: too few predictions differ for a spline")
     grid = np.linspace(risk.min(), risk.max(), POINTS)
     columns = spline_columns(x, knots)
-    kept = np.clip(grid, EDGE, 1 - EDGE)
+    kept = np.clip(grid, LEAST, MOST)
     grid_columns = spline_columns(np.log(-np.log1p(-kept)), knots)
     fit = fit_cox(Outcome(outcome.time, outcome.event), columns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 
 from riskscore.errors import InputError, Problem
 
-__all__ = ["Estimate", "FloatArray", "IntArray", "on_log_scale", "percentile", "quantile", "wald"]
+__all__ = [
+    "Band",
+    "Estimate",
+    "FloatArray",
+    "IntArray",
+    "on_log_scale",
+    "percentile",
+    "quantile",
+    "wald",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -35,6 +45,31 @@ class Estimate:
     se: float | None = None
     lower: float | None = None
     upper: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A curve of estimates, column by column as a drawing wants them.
+
+    Attributes
+    ----------
+    value, se, lower, upper : tuple of float
+        As in `Estimate`, a place a point; NaN where the figure does not exist.
+    """
+
+    value: tuple[float, ...]
+    se: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    @classmethod
+    def of(cls, points: Iterable[Estimate]) -> Band:
+        """Return the band of a curve's points."""
+        rows = [(p.value, p.se, p.lower, p.upper) for p in points]
+        columns = (
+            [math.nan if v is None else v for v in column] for column in zip(*rows, strict=True)
+        )
+        return cls(*(tuple(column) for column in columns))
 
 
 def quantile(level: float) -> float:

@@ -14,7 +14,7 @@ from riskscore.errors import InputError, ModelError, Problem
 from riskscore.metrics._auc import auc_of
 from riskscore.metrics._bootstrap import Resamples
 from riskscore.metrics._brier import BrierScore, IntegratedBrier, brier_of, integrated_brier_of
-from riskscore.metrics._calibration import Calibration, calibration_of
+from riskscore.metrics._calibration import Calibration, calibration_of, check_settings
 from riskscore.metrics._concordance import Concordance, concordance_of
 from riskscore.metrics._distribution import DCalibration, RoystonD, d_calibration_of, royston_d_of
 from riskscore.metrics._estimates import Estimate, FloatArray, quantile
@@ -173,6 +173,7 @@ def evaluate(
     (0.917, 1.0)
     """
     quantile(level)
+    check_settings(n_groups, n_knots)
     outcome = check_outcome(time, event, groups)
     at = check_horizons(outcome, horizons)
     risk = check_risk(outcome, survival, len(at))

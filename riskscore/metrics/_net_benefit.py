@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from riskscore.errors import InputError, Problem
-from riskscore.metrics._estimates import Estimate, FloatArray, wald
+from riskscore.metrics._estimates import Band, Estimate, FloatArray, wald
 from riskscore.metrics._kaplan_meier import event_free, survival_influence
 from riskscore.metrics._outcome import Outcome, check_horizons, check_outcome, check_risk
 
@@ -31,18 +31,18 @@ class DecisionCurve:
         Risk from which on a patient is treated.
     high_risk : tuple of float
         Share of patients at or above the threshold.
-    model : tuple of Estimate
+    model : Band
         Net benefit of treating those: true positives minus false positives at the threshold's odds,
         as a share of all patients. NaN where none of them is followed to the horizon.
-    treat_all : tuple of Estimate
+    treat_all : Band
         Net benefit of treating everybody.
     """
 
     horizon: float
     thresholds: tuple[float, ...]
     high_risk: tuple[float, ...]
-    model: tuple[Estimate, ...]
-    treat_all: tuple[Estimate, ...]
+    model: Band
+    treat_all: Band
 
 
 def net_benefit(
@@ -84,7 +84,7 @@ def net_benefit(
     --------
     >>> time, event, survival = [1, 2, 3, 4], [1, 1, 0, 1], [0.1, 0.4, 0.7, 0.9]
     >>> [found] = net_benefit(time, event, survival, 2.5, thresholds=[0.2])
-    >>> round(found.model[0].value, 4), round(found.treat_all[0].value, 4)
+    >>> round(found.model.value[0], 4), round(found.treat_all.value[0], 4)
     (0.4375, 0.375)
     """
     outcome = check_outcome(time, event, groups)
@@ -129,7 +129,7 @@ def net_benefit_of(
     ]
     high = [float((risk >= threshold - 1e-12).mean()) for threshold in thresholds.tolist()]
     return DecisionCurve(
-        horizon, tuple(thresholds.tolist()), tuple(high), tuple(model), tuple(treat_all)
+        horizon, tuple(thresholds.tolist()), tuple(high), Band.of(model), Band.of(treat_all)
     )
 
 

@@ -148,7 +148,7 @@ def test_net_benefit_agrees_with_survfit(case: Case) -> None:
         case.time, case.event, case.survival, case.horizons, thresholds=case.r["thresholds"]
     )
     for at, r in zip(found, case.r["per_horizon"], strict=True):
-        np.testing.assert_allclose([e.value for e in at.model], r["net_benefit"], **CLOSED)
+        np.testing.assert_allclose(at.model.value, r["net_benefit"], **CLOSED)
 
 
 def test_royston_agrees_with_r(case: Case) -> None:
