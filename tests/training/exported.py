@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from riskscore.model import OUTPUTS
+from riskscore.graph import OUTPUTS
 
 __all__ = ["around", "run"]
 

@@ -27,7 +27,7 @@ from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
 from sksurv.tree import ExtraSurvivalTree, SurvivalTree
 
 from riskscore.errors import ModelError
-from riskscore.model import OUTPUTS
+from riskscore.graph import OUTPUTS
 from tests.training.exported import around, run
 from training.export import curves_at, register_converters
 

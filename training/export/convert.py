@@ -39,7 +39,7 @@ from training.export.survival_tree import convert_survival_trees
 from training.forest import CompactForest
 from training.tabulate import ProfileTable, tabulated
 
-__all__ = ["register_converters", "to_onnx"]
+__all__ = ["SCIKIT_SURVIVAL", "register_converters", "to_onnx"]
 
 
 def register_converters() -> None:
@@ -75,7 +75,7 @@ def register_converters() -> None:
     )
     for model, (_, converter) in _MODELS.items():
         _register(model, converter, _curves_shape)
-    for model, converter in _SCIKIT_SURVIVAL.items():
+    for model, converter in SCIKIT_SURVIVAL.items():
         _register(model, converter, _scikit_survival_shape)
 
 
@@ -157,7 +157,7 @@ _MODELS: dict[type, tuple[Callable[[Any], int], Callable[[Any, Any, Any], None]]
 }
 """Number of grid times, and converter, of each model of this project that gives curves."""
 
-_SCIKIT_SURVIVAL: dict[type, Callable[[Any, Any, Any], None]] = {
+SCIKIT_SURVIVAL: dict[type, Callable[[Any, Any, Any], None]] = {
     CoxPHSurvivalAnalysis: convert_linear,
     CoxnetSurvivalAnalysis: convert_linear,
     ComponentwiseGradientBoostingSurvivalAnalysis: convert_linear,
