@@ -200,8 +200,8 @@ def _predictor(counts: Facts, p: Predictor, rows: int) -> PredictorFacts:
 
 def _performance(evaluation: Facts, kind: str, seed: int) -> Performance:
     c = evaluation.table("concordance")
-    # Only a Cox model is refitted to have out-of-bag figures; a forest's trees have them already.
-    refits = evaluation.table("refits") if kind == "cox" else None
+    # Others are refitted to have out-of-bag figures; a forest's trees have them already.
+    refits = evaluation.table("refits") if kind != "forest" else None
     return Performance(
         in_sample=c.number("in_sample"),
         out_of_bag=c.number("out_of_bag"),
