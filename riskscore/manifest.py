@@ -86,6 +86,17 @@ class Manifest:
         return tuple(self.study.predictors.values())
 
     @property
+    def typical_patient(self) -> dict[str, str | float]:
+        """The patient with each category's commonest training level and each number's median."""
+        seen = self.training["predictors"]
+        return {
+            p.name: max(p.levels, key=lambda level: seen[p.name][level])
+            if p.is_category
+            else float(seen[p.name]["median"])
+            for p in self.predictors
+        }
+
+    @property
     def digest(self) -> str:
         """`sha256:` and the hash of the manifest without its timestamp: the model's identity."""
         content = {key: value for key, value in self.to_dict().items() if key != "created"}

@@ -7,25 +7,28 @@ and the server share; `RiskModel.predict` puts DataFrames around it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from riskscore import curves
 from riskscore.bundle import Bundle, open_bundle
-from riskscore.errors import BundleError, InputError, Problem
+from riskscore.comparison import Comparison, Contrast, contrast_of
+from riskscore.equation import CoxEquation
+from riskscore.errors import BundleError, ModelError, Problem
+from riskscore.explanation import Explanation, Shares, shares_of
 from riskscore.graph import OUTPUTS, open_graph
 from riskscore.manifest import Manifest
+from riskscore.nomogram import Nomogram
 from riskscore.notes import Notes
+from riskscore.patients import Patients, read_patients
 from riskscore.prediction import Answer, Prediction
-from riskscore.records import checked, encode_columns, encode_records, encode_times
+from riskscore.records import checked, encode_records, encode_times
 from riskscore.sensitivity import SENSITIVITY, Sensitivity
 from riskscore.study import Predictor
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["RiskModel", "load_model"]
 
@@ -92,7 +95,7 @@ class RiskModel:
 
     def predict(
         self,
-        patients: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        patients: Patients,
         times: Iterable[float] | None = None,
     ) -> Prediction:
         """Predict the survival of patients.
@@ -116,23 +119,115 @@ class RiskModel:
         InputError
             Listing every problem at once: row (1-based), field, rule, value, remedy.
         """
-        if isinstance(patients, Mapping):
-            return Prediction(self, self.answer([patients], times))
-        if isinstance(patients, Sequence) and not isinstance(patients, str | bytes):
-            return Prediction(self, self.answer(patients, times))
-        from riskscore.tables import columns_of, repeated_columns
+        X, problems, index = read_patients(patients, self._predictors)
+        return Prediction(self, self._answer(X, problems, times), index)
 
-        if not hasattr(patients, "columns") or not hasattr(patients, "index"):
-            found = type(patients).__name__
-            remedy = "give a DataFrame, a dictionary or a list of dictionaries"
-            raise InputError([Problem(None, "patients", "must be a table", found, remedy)])
-        if wrong := repeated_columns(patients):
-            raise InputError(wrong)
-        X, problems = encode_columns(columns_of(patients, self._predictors), self._predictors)
-        if not len(X):
-            remedy = "give one patient or more"
-            problems.append(Problem(None, "patients", "must be at least one", None, remedy))
-        return Prediction(self, self._answer(X, problems, times), patients.index)
+    def compare(
+        self,
+        patients: Patients,
+        times: Iterable[float] | None = None,
+    ) -> Comparison:
+        """Predict the survival of patients under each treatment, and the difference.
+
+        The difference is an association in the data the model was fitted on, not an effect of the
+        treatment.
+
+        Parameters
+        ----------
+        patients, times
+            As for `predict`. The treatment may be left out: it is switched.
+
+        Returns
+        -------
+        Comparison
+            For a Cox model the difference has a 95 % interval from the joint covariance of
+            coefficients and baseline. Where the model carries the draws of a reconstruction, it has
+            their range too.
+
+        Raises
+        ------
+        InputError
+            As `predict`.
+        ModelError
+            If the study declares no treatment, or if the model is a forest of a reconstructed
+            cohort that carries no draws: equally fitting cohorts disagree widely about it.
+        """
+        X, problems, index = read_patients(patients, self._predictors, self._treatment())
+        return Comparison(self, self._contrast(X, problems, times), index)
+
+    def contrast(
+        self, records: Sequence[Mapping[str, Any]], times: Iterable[float] | None = None
+    ) -> Contrast:
+        """Compare from dictionaries into plain arrays, without pandas; as `compare`."""
+        X, problems, _ = read_patients(list(records), self._predictors, self._treatment())
+        return self._contrast(X, problems, times)
+
+    def explain(
+        self,
+        patients: Patients,
+        time: float | None = None,
+    ) -> Explanation:
+        """Share out the survival of patients at one time among their predictors.
+
+        Exact Shapley values against the typical training patient (`manifest.typical_patient`); they
+        sum to the patient's survival less that patient's. They describe the model, not causes.
+
+        Parameters
+        ----------
+        patients
+            As for `predict`.
+        time : float, optional
+            In the study's unit; the outcome's first horizon by default.
+
+        Raises
+        ------
+        InputError
+            As `predict`.
+        ModelError
+            If the model has more than 14 predictors, or is a forest of a reconstructed cohort:
+            equally fitting cohorts give it widely different answers.
+        """
+        X, problems, index = read_patients(patients, self._predictors)
+        return Explanation(self, self._shares(X, problems, time), index)
+
+    def shares(self, records: Sequence[Mapping[str, Any]], time: float | None = None) -> Shares:
+        """Explain from dictionaries into plain arrays, without pandas; as `explain`."""
+        X, problems, _ = read_patients(list(records), self._predictors)
+        return self._shares(X, problems, time)
+
+    @cached_property
+    def equation(self) -> CoxEquation:
+        """The equation of a Cox model: terms, coefficients, covariance.
+
+        Raises
+        ------
+        ModelError
+            If the model is no Cox model.
+        BundleError
+            If the bundle is of a version that did not keep it.
+        """
+        if self.manifest.kind != "cox":
+            raise ModelError(
+                f"model must be a Cox model to have an equation, {self.manifest.id} is a "
+                f"{self.manifest.kind}; take the Cox model of the same study"
+            )
+        try:
+            return CoxEquation(self.bundle.read("inference.json"), self._predictors)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{self.bundle.path}: inference.json lacks what a comparison needs ({error}); fit "
+                "the model again with this version"
+            ) from error
+
+    def nomogram(self) -> Nomogram:
+        """Return the points of a Cox model's predictors, to add up by hand.
+
+        Raises
+        ------
+        ModelError
+            If the model is no Cox model.
+        """
+        return Nomogram(self.manifest, self.equation)
 
     def answer(
         self, records: Sequence[Mapping[str, Any]], times: Iterable[float] | None = None
@@ -147,15 +242,43 @@ class RiskModel:
         """Predict from checked input of shape (n_patients, n_predictors), as `records` makes it."""
         return self._answer(X, [], times)
 
+    @property
+    def is_unstable(self) -> bool:
+        """Whether equally fitting cohorts would give the model widely different answers."""
+        kind = self.manifest.training["cohort"]["kind"]
+        return self.manifest.kind != "cox" and bool(kind == "reconstructed")
+
+    def _when(self, times: Iterable[float] | None) -> tuple[FloatArray, list[Problem]]:
+        if times is None:
+            return self._horizons, []
+        return encode_times(times, self.manifest.follow_up_limit, self.manifest.study.time_unit)
+
+    def _treatment(self) -> Predictor:
+        found = self.manifest.study.treatment
+        if found is None:
+            raise ModelError(
+                f"model must have a predictor with role treatment to compare, {self.manifest.id} "
+                'has none; declare role = "treatment" in the study and fit the model again'
+            )
+        return found
+
+    def _contrast(
+        self, X: FloatArray, problems: list[Problem], times: Iterable[float] | None
+    ) -> Contrast:
+        when, wrong = self._when(times)
+        return contrast_of(self, checked(X, [*wrong, *problems]), when)
+
+    def _shares(self, X: FloatArray, problems: list[Problem], time: float | None) -> Shares:
+        when, wrong = self._when(None if time is None else [time])
+        return shares_of(self, checked(X, [*wrong, *problems]), float(when[0]))
+
     def _answer(
         self, X: FloatArray, problems: list[Problem], times: Iterable[float] | None
     ) -> Answer:
         if times is None:
             when, position = self._horizons, self._horizon_positions
         else:
-            when, wrong = encode_times(
-                times, self.manifest.follow_up_limit, self.manifest.study.time_unit
-            )
+            when, wrong = self._when(times)
             problems = [*wrong, *problems]
             position = curves.positions(self._grid, when)
         checked(X, problems)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from riskscore.model import RiskModel
 
-__all__ = ["Answer", "Prediction"]
+__all__ = ["Answer", "Prediction", "nullable"]
 
 FloatArray = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class Answer:
         The sensitivity envelope is there only if the model carries one.
         """
         survival, lower, upper, median, mean, score = (
-            _nullable(a)
+            nullable(a)
             for a in (
                 self.survival,
                 self.lower,
@@ -86,8 +86,8 @@ class Answer:
             {}
             if self.sensitivity_lower is None or self.sensitivity_upper is None
             else {
-                "sensitivity_lower": _nullable(self.sensitivity_lower),
-                "sensitivity_upper": _nullable(self.sensitivity_upper),
+                "sensitivity_lower": nullable(self.sensitivity_lower),
+                "sensitivity_upper": nullable(self.sensitivity_upper),
             }
         )
         return [
@@ -223,7 +223,8 @@ class Prediction:
         return pd.Series(values, index=self._index, name=name)
 
 
-def _nullable(values: FloatArray) -> list[Any]:
+def nullable(values: FloatArray) -> list[Any]:
+    """Return an array as JSON-ready lists; what is not a number becomes None."""
     listed = values.astype(object)
     listed[np.isnan(values)] = None
     nullable: list[Any] = listed.tolist()

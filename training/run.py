@@ -17,7 +17,6 @@ import numpy as np
 
 from riskscore._command import names
 from riskscore.errors import InputError, Problem
-from riskscore.manifest import Manifest
 from riskscore.model import RiskModel, load_model
 from riskscore.study import load_study
 from training.adapters import ADAPTERS
@@ -27,7 +26,7 @@ from training.fit import Fitted, Settings, fit
 from training.progress import working
 from training.published import DEB_TACE_COHORT as DEFAULT_COHORT
 
-__all__ = ["CORE_FOUR", "DEFAULT_COHORT", "DEFAULT_STUDY", "SHIPPED", "add_run_parser", "typical"]
+__all__ = ["CORE_FOUR", "DEFAULT_COHORT", "DEFAULT_STUDY", "SHIPPED", "add_run_parser"]
 
 DEFAULT_STUDY = "deb-tace-hcc"
 CORE_FOUR = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment")
@@ -63,17 +62,6 @@ def add_run_parser(commands: Any) -> None:
     parser.add_argument("--out", default="build", help="directory for the bundles")
     parser.add_argument("--seed", type=int, default=Settings().seed)
     parser.set_defaults(run=_run)
-
-
-def typical(manifest: Manifest) -> dict[str, str | float]:
-    """Return the patient with each predictor's commonest level or median, from the manifest."""
-    patient: dict[str, str | float] = {}
-    for p in manifest.predictors:
-        seen = manifest.training["predictors"][p.name]
-        patient[p.name] = (
-            max(p.levels, key=lambda lv: seen[lv]) if p.is_category else seen["median"]
-        )
-    return patient
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -126,7 +114,7 @@ def _report(fitted: Fitted) -> list[str]:
 
 def _example(model: RiskModel, cohort: Cohort) -> list[str]:
     """Return a typical patient's survival at the horizons, under each treatment there is."""
-    patient = typical(model.manifest)
+    patient = model.manifest.typical_patient
     treatment = cohort.study.treatment
     levels = treatment.levels if treatment else ("",)
     records = [{**patient, treatment.name: lv} if treatment else patient for lv in levels]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from riskscore.errors import InputError, ModelError, Problem
 from riskscore.metrics._estimates import Estimate, FloatArray, IntArray, wald
@@ -149,18 +149,15 @@ def _pairs(outcome: Outcome, score: FloatArray, weight: FloatArray) -> _Pairs:
     key = 2 * outcome.index + ~outcome.event
     rank = np.unique(score, return_inverse=True)[1]
     # Within a key the highest score comes first, so that two of one key are never in disorder.
-    order = np.lexsort((-rank, key))
+    order = np.argsort(key * n - rank)
     position = np.empty(n, dtype=np.int64)
     position[order] = np.arange(n)
     # Among equal scores the later comes first, so that they are never in disorder either.
-    by_score = np.lexsort((-position, rank))
+    by_score = np.argsort(rank * n - position)
     above, below = _disorder(position[by_score], weight[by_score])
-    discordant = np.empty(n)
-    discordant_before = np.empty(n)
-    discordant[by_score], discordant_before[by_score] = above, below
-    later, before = _outside(np.argsort(key, kind="stable"), key, None, weight)
-    by_tie = np.lexsort((key, rank))
-    tied, tied_before = _outside(by_tie, key, rank, weight)
+    discordant, discordant_before = above[position], below[position]
+    later, before = _outside(order, key, None, weight)
+    tied, tied_before = _outside(by_score[::-1], key, rank, weight)
     return _Pairs(
         (later - discordant - tied, discordant, tied),
         (before - discordant_before - tied_before, discordant_before, tied_before),
@@ -172,7 +169,8 @@ def _outside(
 ) -> tuple[FloatArray, FloatArray]:
     """Return how many have a later key, and the weight of those with an earlier one.
 
-    Among all, or among those with the same value of `within`; `order` sorts by it, then by key.
+    Among all, or among those with the same value of `within`; `order` has those together, each by
+    ascending key.
     """
     n = len(order)
     keys = key[order]
@@ -191,34 +189,43 @@ def _outside(
 
 
 def _disorder(position: IntArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Count pairs out of order, each element with its partners, in O(n log n).
+    """Count pairs in order, each element with its partners, in O(n log n).
 
-    The elements come by ascending score; `position` is their place in time, a permutation. For each
-    element, first the number of those that stand later both here and in time; then the weight of
-    those that stand earlier in both.
+    The elements come by ascending score; `position` is their place in time, a permutation. By place
+    in time are returned, for each element, first the number of those that stand later both here and
+    in time; then the weight of those that stand earlier in both.
 
-    Positions are split in halves, quarters and so on: elements stay in their order here within
-    each part, and each pair is counted at the one level at which its halves part.
+    Time is split in halves, quarters and so on. Elements keep their order within each part, and
+    each pair is counted at the one level at which its halves part. All parts are full, so that each
+    level is a few passes over whole arrays.
     """
     n = len(position)
-    later, before = np.zeros(n), np.zeros(n)
-    who = np.arange(n)
-    place = position.astype(np.int64)
-    slots = np.arange(n)
-    for level in reversed(range(max(n - 1, 1).bit_length())):
-        half = 1 << level
-        right = (place & half) != 0
-        start = slots & ~(2 * half - 1)  # parts are dense in positions, so they start here
-        lefts = np.concatenate(([0], np.cumsum(~right)))
-        mass = np.concatenate(([0.0], np.cumsum(np.where(right, 0.0, weight[who]))))
-        in_left = lefts[slots] - lefts[start]
-        in_right = slots - start - in_left
-        rights = np.maximum(np.minimum(start + 2 * half, n) - start - half, 0)
-        left = ~right
-        later[who[left]] += (rights - in_right)[left]
-        before[who[right]] += (mass[slots] - mass[start])[right]
-        target = np.where(right, start + half + in_right, start + in_left)
-        moved, moved_place = np.empty_like(who), np.empty_like(place)
-        moved[target], moved_place[target] = who, place
-        who, place = moved, moved_place
-    return later, before
+    size = 1 << max(n - 1, 1).bit_length()
+    # What fills the last part stands last in both, and weighs nothing.
+    place = np.concatenate([position, np.arange(n, size)]).astype(np.int32)
+    mass = np.concatenate([weight, np.zeros(size - n)])
+    later = np.full(size, n - size, dtype=np.int64)
+    before = np.zeros(size)
+    slots = np.arange(size // 2)
+    half = size // 2
+    while half:
+        bit = (place & half).astype(bool)
+        left, right = np.flatnonzero(~bit), np.flatnonzero(bit)
+        first = slots[::half, None]  # elements of the left halves in all parts before this one
+        total = np.concatenate(([0.0], np.cumsum(mass[left])))
+        met = (total[right - slots] + before[right]).reshape(-1, half) - total[first]
+        ahead = (later[left] - left + slots).reshape(-1, half) + (first + half)
+        shape = (len(first), 2, half)
+        place = _rejoined(place[left], place[right], shape)
+        mass = _rejoined(mass[left], mass[right], shape)
+        later = _rejoined(ahead, later[right], shape)
+        before = _rejoined(before[left], met, shape)
+        half //= 2
+    return later[:n].astype(np.float64), before[:n]
+
+
+def _rejoined(left: NDArray[Any], right: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Return each part's left half, then its right."""
+    found = np.empty(shape, dtype=left.dtype)
+    found[:, 0], found[:, 1] = left.reshape(-1, shape[2]), right.reshape(-1, shape[2])
+    return found.ravel()

@@ -12,7 +12,7 @@ import pytest
 from riskscore import RiskModel, load_model
 from riskscore.bundle import open_bundle, shipped_bundles
 from training.__main__ import main
-from training.run import CORE_FOUR, DEFAULT_COHORT, SHIPPED, typical
+from training.run import CORE_FOUR, DEFAULT_COHORT, SHIPPED
 
 CORE = ",".join(CORE_FOUR)
 
@@ -123,7 +123,7 @@ def test_the_main_job_makes_the_shipped_models(
     for model_id in ids:
         shipped, fresh = load_model(model_id), load_model(tmp_path / model_id)
         assert _same(_facts(fresh), _facts(shipped)), f"{model_id} is stale: make bundles"
-        patient = typical(shipped.manifest)
+        patient = shipped.manifest.typical_patient
         here, there = (m.answer([patient]).survival.tolist() for m in (fresh, shipped))
         assert here[0] == pytest.approx(there[0], abs=1e-6)  # see above
 
