@@ -36,12 +36,23 @@ class ProfileTable(BaseEstimator):  # type: ignore[misc]
     survival : ndarray of shape (n_profiles, n_times)
     score : ndarray of shape (n_profiles,)
         Higher is worse.
+    lower, upper : ndarray of shape (n_profiles, n_times), optional
+        Bounds of the forest's stability.
     """
 
-    def __init__(self, weights: FloatArray, survival: FloatArray, score: FloatArray) -> None:
+    def __init__(
+        self,
+        weights: FloatArray,
+        survival: FloatArray,
+        score: FloatArray,
+        lower: FloatArray | None = None,
+        upper: FloatArray | None = None,
+    ) -> None:
         self.weights = weights
         self.survival = survival
         self.score = score
+        self.lower = lower
+        self.upper = upper
 
 
 def tabulated(pipeline: Pipeline) -> Pipeline:
@@ -58,8 +69,9 @@ def tabulated(pipeline: Pipeline) -> Pipeline:
         return pipeline
     profiles = np.array(list(product(*(range(len(p.levels)) for p in predictors))), dtype=float)
     design = encoder.transform(profiles)
+    bounds = model.predict_band(design) if model.stability else (None, None)
     table = ProfileTable(
-        _weights(encoder, predictors), model.predict_curves(design), model.predict(design)
+        _weights(encoder, predictors), model.predict_curves(design), model.predict(design), *bounds
     )
     return Pipeline([("encode", encoder), ("model", table)])
 

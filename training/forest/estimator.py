@@ -39,8 +39,8 @@ class CompactForest(SurvivalAnalysisMixin, BaseEstimator):  # type: ignore[misc]
         Columns tried at each split: "sqrt", "log2", a number, a part of them, or None for all.
     stability : bool
         Whether to draw by little bags, so that `predict_band` can say how far the forest's answer
-        depends on which patients were there: every ten trees share a half-sample of the patients
-        and draw from it. Otherwise each tree draws from all patients, as in scikit-survival.
+        depends on which patients were there: every ten trees grow on the same half of the
+        patients. Otherwise each tree draws from all patients, as in scikit-survival.
     max_times : int
         Most times the curves are kept at; the default is `ntime` of randomForestSRC.
     horizons : tuple of float
@@ -118,17 +118,18 @@ class CompactForest(SurvivalAnalysisMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the risk score (expected number of events), of shape (n,); higher is worse."""
-        total = np.zeros(len(X := self._checked(X)))
-        for leaf in self._leaf_of_each_tree(X):
+        X32 = self._checked(X)
+        total = np.zeros(len(X32))
+        for leaf in self._leaf_of_each_tree(X32):
             total += self.mortality_[leaf]
         score: FloatArray = total / len(self.trees_)
         return score
 
     def predict_curves(self, X: FloatArray) -> FloatArray:
         """Return survival at `times_`, of shape (n, n_times)."""
-        X = self._checked(X)
-        total = np.zeros((len(X), len(self.times_)))
-        for leaf in self._leaf_of_each_tree(X):
+        X32 = self._checked(X)
+        total = np.zeros((len(X32), len(self.times_)))
+        for leaf in self._leaf_of_each_tree(X32):
             total += self.survival_[leaf]
         return total / len(self.trees_)
 
@@ -148,13 +149,13 @@ class CompactForest(SurvivalAnalysisMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If the forest was not drawn by little bags.
         """
-        X = self._checked(X)
+        X32 = self._checked(X)
         if not self.stability:
             raise ValueError("stability must be True for a band, got False; fit the forest with it")
-        shape = (len(X), len(self.times_))
+        shape = (len(X32), len(self.times_))
         mean = self.predict_curves(X)
         between, within, bag, squares = (np.zeros(shape) for _ in range(4))
-        for k, leaf in enumerate(self._leaf_of_each_tree(X), start=1):
+        for k, leaf in enumerate(self._leaf_of_each_tree(X32), start=1):
             curves = self.survival_[leaf] - mean
             bag += curves
             squares += curves**2

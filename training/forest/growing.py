@@ -64,15 +64,18 @@ class Draws:
         return cls(seeds, halves, patient, len(patients))
 
     def count(self, tree: int) -> Counts:
-        """Return how often a tree draws each row: all rows of a patient alike."""
-        random = np.random.RandomState(self.seeds[tree, 0])
+        """Return how often a tree draws each row: all rows of a patient alike.
+
+        With bags each half-sample is drawn as it is, as grf does by default: its trees differ by
+        the columns tried at each split.
+        """
         if self.halves is None:
+            random = np.random.RandomState(self.seeds[tree, 0])
             drawn = random.randint(0, self.n_patients, self.n_patients)
         else:
             bag = tree * len(self.halves) // len(self.seeds)
             everybody = np.random.RandomState(self.halves[bag]).permutation(self.n_patients)
-            half = everybody[: self.n_patients // 2]
-            drawn = half[random.randint(0, len(half), len(half))]
+            drawn = everybody[: self.n_patients // 2]
         count = narrow(np.bincount(drawn, minlength=self.n_patients))
         return count if self.patient is None else count[self.patient]
 
@@ -110,7 +113,7 @@ def grow(
     ----------
     X32 : ndarray of shape (n, n_features)
     y : structured array
-        Event and time.
+        Fields `event` and `time`.
     draws : Draws
     splitting : str
         One of `SPLITTINGS`.
@@ -168,7 +171,7 @@ def _logrank(X32: NDArray[np.float32], y: NDArray[Any], tree: dict[str, Any]) ->
 
 
 def _relative_risk(X32: NDArray[np.float32], y: NDArray[Any], tree: dict[str, Any]) -> Grower:
-    event, time = (y[name] for name in y.dtype.names)
+    event, time = y["event"], y["time"]
     expected = expected_events(time, event)
     # Response x weight is the events, weight the expected events: the mean of a node is its
     # relative risk. Who left before anything happened has no weight, and no part in a split.
