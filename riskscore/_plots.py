@@ -152,8 +152,10 @@ def plot_nomogram(nomogram: Nomogram) -> Figure:
     )
     _scale(axes[0], "Points", np.arange(0.0, 101.0, 10.0), None, (0.0, 100.0))
     for ax, scale in zip(axes[1:], scales, strict=False):
-        at, names = _marks(scale)
-        _scale(ax, _titled(manifest, scale), at, names, (0.0, 100.0))
+        log = manifest.study.predictors[scale.name].form == "log"
+        at, names = _marks(scale, log=log)
+        ends = (float(scale.points.min()), float(scale.points.max()))
+        _scale(ax, _titled(manifest, scale), at, names, (0.0, 100.0), ends)
     sums = _round_ticks(0.0, sum(s.points.max() for s in scales), 2 * TICKS)
     total = float(sums[-1] + (sums[1] - sums[0]))
     sums = np.append(sums, total)
@@ -173,11 +175,12 @@ def _titled(manifest: Manifest, scale: Scale) -> str:
     return scale.label if p.is_category else f"{scale.label}\n({p.unit_words})"
 
 
-def _marks(scale: Scale) -> tuple[FloatArray, list[str]]:
+def _marks(scale: Scale, *, log: bool) -> tuple[FloatArray, list[str]]:
     """Return where a predictor's values lie in points, and what to call them."""
     if scale.levels:
         return scale.points, list(scale.levels)
-    ticks = _round_ticks(scale.at[0], scale.at[-1], TICKS)
+    low, high = float(scale.at[0]), float(scale.at[-1])
+    ticks = _decades(low, high) if log else _round_ticks(low, high, TICKS)
     return np.interp(ticks, scale.at, scale.points), [f"{t:,.6g}" for t in ticks]
 
 
@@ -189,15 +192,29 @@ def _round_ticks(low: float, high: float, most: int) -> FloatArray:
     return ticks[(ticks >= low) & (ticks <= high)]
 
 
+def _decades(low: float, high: float) -> FloatArray:
+    """Return the powers of ten from `low` to `high`, thinned to a few."""
+    powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
+    found: FloatArray = 10.0 ** powers[:: int(np.ceil(len(powers) / TICKS)) or 1]
+    return found if len(found) > 1 else np.array([low, high])
+
+
 def _scale(
-    ax: Axes, label: str, at: FloatArray, names: list[str] | None, limits: tuple[float, float]
+    ax: Axes,
+    label: str,
+    at: FloatArray,
+    names: list[str] | None,
+    limits: tuple[float, float],
+    ends: tuple[float, float] | None = None,
 ) -> None:
     """Draw one scale as a line with marks; marks that would overlap go below the line."""
     names = [f"{a:.0f}" for a in at] if names is None else names
     span = limits[1] - limits[0]
     ax.set(xlim=(limits[0] - 0.02 * span, limits[1] + 0.02 * span), ylim=(-1.25, 1.25))
-    if len(at):
-        ax.plot([at.min(), at.max()], [0, 0], color=PLAIN, lw=1)
+    if ends is None and len(at):
+        ends = (float(at.min()), float(at.max()))
+    if ends is not None:
+        ax.plot(ends, [0, 0], color=PLAIN, lw=1)
     above = -np.inf
     for position, name in sorted(zip(at.tolist(), names, strict=True)):
         near = (position - above) / span * 100 < APART + 0.5 * len(name)

@@ -87,7 +87,8 @@ class Nomogram:
                 values = np.arange(len(p.levels), dtype=float)
             else:
                 low, high = manifest.envelope["ranges"][p.name]
-                values = np.linspace(low, high, STEPS)
+                spaced = np.geomspace if p.form == "log" else np.linspace
+                values = spaced(low, high, STEPS)
             parts.append((p, values, self._part(j, values)))
         widest = max(float(np.ptp(part)) for _, _, part in parts)
         if not widest > 0:
