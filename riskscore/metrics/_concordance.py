@@ -19,7 +19,7 @@ from riskscore.metrics._estimates import Estimate, FloatArray, IntArray, wald
 from riskscore.metrics._kaplan_meier import Censoring
 from riskscore.metrics._outcome import Outcome, check_outcome, check_score
 
-__all__ = ["Concordance", "concordance", "concordance_of"]
+__all__ = ["Concordance", "concordance", "concordance_of", "influence_of"]
 
 NOBODY = (
     "no two patients can be compared: nobody is known to have outlived somebody with an event; "
@@ -111,6 +111,38 @@ def concordance_of(
         weight /= Censoring.of(outcome).before ** 2  # G is positive before any observed time
     if tau is not None:
         weight[outcome.time > tau] = 0
+    influence, (concordant, discordant, tied) = influence_of(outcome, score, weight)
+    ahead = (concordant - discordant) / (concordant + discordant + tied)
+    se = math.sqrt(float((outcome.clustered(influence) ** 2).sum()))
+    found = wald((ahead + 1) / 2, se, level, 0, 1)
+    return Concordance(
+        found.value, found.se, found.lower, found.upper, concordant, discordant, tied
+    )
+
+
+def influence_of(
+    outcome: Outcome, score: FloatArray, weight: FloatArray
+) -> tuple[FloatArray, tuple[float, float, float]]:
+    """Return each patient's influence on the concordance, and the pairs by kind.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    score, weight : ndarray of shape (n,)
+        Higher is worse; weight of each patient's pairs as the one with the event.
+
+    Returns
+    -------
+    influence : ndarray of shape (n,)
+        Its root of squares, summed by patient, is the standard error.
+    pairs : tuple of float
+        Concordant, discordant and tied.
+
+    Raises
+    ------
+    ModelError
+        If no two patients can be compared.
+    """
     pairs = _pairs(outcome, score, weight)
     concordant, discordant, tied = (float((weight * part).sum()) for part in pairs.outlived)
     total = concordant + discordant + tied
@@ -122,11 +154,7 @@ def concordance_of(
         weight * mine + theirs for mine, theirs in zip(pairs.outlived, pairs.preceded, strict=True)
     )
     share = (in_order - reversed_ - ahead * (in_order + reversed_ + equal)) / total
-    se = math.sqrt(float((outcome.clustered(share) ** 2).sum())) / 2
-    found = wald((ahead + 1) / 2, se, level, 0, 1)
-    return Concordance(
-        found.value, found.se, found.lower, found.upper, concordant, discordant, tied
-    )
+    return share / 2, (concordant, discordant, tied)
 
 
 @dataclass(frozen=True)
