@@ -77,6 +77,8 @@ def test_predicting_works_with_the_base_dependencies_alone(
         f"assert riskscore.__file__.startswith({str(site)!r})\n"
         "from riskscore.study import shipped_studies\n"
         "from riskscore.bundle import shipped_bundles\n"
+        "from riskscore.metrics import concordance\n"
+        "assert concordance([1, 2], [1, 0], [2, 1]).value == 1\n"
         "assert len(shipped_studies()) == 2 and 'deb-tace-hcc/os/cox' in shipped_bundles()\n"
         f"print(riskscore.load_model({str(cox_bundle)!r}).predict({patient!r}).to_frame().T)\n"
         "from riskscore.cli import main; main(['models'])"
