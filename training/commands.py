@@ -13,6 +13,7 @@ from training.adapters import ADAPTERS
 from training.cohort import Cohort, read_cohort
 from training.cox.risk_sets import TIES
 from training.fit import KINDS, Fitted, Settings, fit
+from training.forest import SPLITTINGS
 from training.progress import working
 
 __all__ = ["add_fit_parser", "coefficient_lines", "cohort_line", "importance_lines"]
@@ -33,12 +34,34 @@ def add_fit_parser(commands: Any) -> None:
         "--predictors", type=names, metavar="A,B", help="which of the study's (default: all)"
     )
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--trees", type=int, default=defaults.trees, help="of a forest")
+    parser.add_argument(
+        "--trees", type=int, help="of a forest (default: 500; 2,000 with --stability)"
+    )
     parser.add_argument(
         "--min-leaf", type=int, default=defaults.min_leaf, help="least rows in a forest's leaf"
     )
     parser.add_argument(
         "--max-times", type=int, default=defaults.max_times, help="most times of a forest's curve"
+    )
+    parser.add_argument(
+        "--splitting", choices=SPLITTINGS, default=defaults.splitting, help="rule of a forest"
+    )
+    parser.add_argument(
+        "--max-features",
+        type=_columns,
+        default=defaults.max_features,
+        metavar="sqrt|log2|NUMBER",
+        help="columns a forest tries at each split",
+    )
+    parser.add_argument(
+        "--stability",
+        action="store_true",
+        help="give a forest's predictions a band: how far they depend on who was there",
+    )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="choose a forest's --min-leaf and --max-features by its out-of-bag Brier score",
     )
     parser.add_argument(
         "--ties", choices=TIES, default=defaults.ties, help="of a Cox model's event times"
@@ -109,11 +132,15 @@ def test_lines(inference: dict[str, Any]) -> list[str]:
 
 def importance_lines(inference: dict[str, Any]) -> list[str]:
     """Return the importance of a forest's predictors as aligned lines."""
-    lines = [f"  {'':<30}{'concordance lost when shuffled':>30}"]
-    lines += [
-        f"  {i['predictor']:<30}{i['concordance_lost']:>30.3f}" for i in inference["importance"]
-    ]
+    lines = [f"  {'':<30}{'concordance lost when shuffled':>30}   95 % interval"]
+    for i in inference["importance"]:
+        interval = f"{i['lower']:.3f} to {i['upper']:.3f}"
+        lines.append(f"  {i['predictor']:<30}{i['concordance_lost']:>30.3f}   {interval}")
     return lines
+
+
+def _columns(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
 
 
 def _p(p: float) -> str:
@@ -132,6 +159,10 @@ def _fit(chosen: argparse.Namespace) -> int:
         trees=chosen.trees,
         min_leaf=chosen.min_leaf,
         max_times=chosen.max_times,
+        splitting=chosen.splitting,
+        max_features=chosen.max_features,
+        stability=chosen.stability,
+        tune=chosen.tune,
         ties=chosen.ties,
         penalty=chosen.penalty,
     )

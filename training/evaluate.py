@@ -1,7 +1,7 @@
 """How good a model is on the cohort it was fitted on: in-sample, and on those it did not see.
 
-In-sample figures flatter. Out-of-bag figures score each patient only by trees, or by bootstrap
-refits, that never drew that patient.
+In-sample figures flatter. Out-of-bag figures score each patient only by bootstrap refits that
+never drew that patient; a forest's, by its trees (`training.fit.forest_evaluation`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from sksurv.metrics import concordance_index_censored
 
 from riskscore.errors import ModelError
 from training.cohort import Cohort
-from training.forest import CompactForest
 
-__all__ = ["MOST_REFITS", "concordance", "evaluate_by_refits", "evaluate_forest", "importance"]
+__all__ = ["MOST_REFITS", "concordance", "evaluate_by_refits"]
 
 FloatArray = NDArray[np.float64]
 
@@ -101,39 +100,6 @@ def evaluate_by_refits(
         },
         "refits": {"done": len(found), "failed": refits - len(found)},
     }
-
-
-def evaluate_forest(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
-    """Return the concordance in-sample and over the trees that never drew the patient."""
-    forest: CompactForest = pipeline["model"]
-    score = forest.predict_out_of_bag(pipeline["encode"].transform(cohort.X))
-    return {
-        "concordance": {
-            "in_sample": concordance(cohort, pipeline.predict(cohort.X)),
-            "out_of_bag": concordance(cohort, score),
-            "out_of_bag_how": "each patient scored by the trees that never drew the patient",
-            "out_of_bag_rows": int((~np.isnan(score)).sum()),
-        }
-    }
-
-
-def importance(pipeline: Pipeline, cohort: Cohort, seed: int) -> list[dict[str, Any]]:
-    """Return each predictor's permutation importance: the out-of-bag concordance lost without it.
-
-    All columns of a predictor are shuffled together, anew for each tree. Source: Breiman, Machine
-    Learning 45 (2001) 5.
-    """
-    forest: CompactForest = pipeline["model"]
-    encoder = pipeline["encode"]
-    design = encoder.transform(cohort.X)
-    whole = concordance(cohort, forest.predict_out_of_bag(design))
-    found = []
-    for j, predictor in enumerate(cohort.predictors):
-        columns = [k for k, term in enumerate(encoder.terms_) if term.column == j]
-        score = forest.predict_out_of_bag(design, columns, seed)
-        lost = whole - concordance(cohort, score)
-        found.append({"predictor": predictor.name, "concordance_lost": lost})
-    return found
 
 
 def _patients(cohort: Cohort) -> tuple[int, NDArray[np.intp]]:

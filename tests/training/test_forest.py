@@ -29,7 +29,12 @@ def test_curves_and_scores_are_scikit_survivals(decimals: int) -> None:
     """With many ties, some and none, at every event time."""
     Z, y = cohort(200, 11, decimals)
     ours = CompactForest(
-        n_estimators=60, min_samples_leaf=4, max_times=10_000, n_jobs=1, random_state=7
+        splitting="logrank",
+        n_estimators=60,
+        min_samples_leaf=4,
+        max_times=10_000,
+        n_jobs=1,
+        random_state=7,
     ).fit(Z, y)
     theirs = RandomSurvivalForest(
         60, min_samples_leaf=4, min_samples_split=8, random_state=7, oob_score=True

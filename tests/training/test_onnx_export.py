@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sksurv.ensemble import RandomSurvivalForest
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 
-from riskscore.model import OUTPUTS
+from riskscore.graph import OUTPUTS
 from riskscore.study import load_study
 from tests.conftest import simulate
 from tests.training.exported import run
@@ -96,7 +96,9 @@ def check_cox(cohort: Cohort) -> None:
 def check_forest(cohort: Cohort, trees: int) -> None:
     """Compare the graph with scikit-survival on random rows and on thresholds."""
     encoder = StudyEncoder(cohort.predictors, forms=False)
-    forest = CompactForest(n_estimators=trees, horizons=cohort.outcome.horizons, n_jobs=2)
+    forest = CompactForest(
+        n_estimators=trees, splitting="logrank", horizons=cohort.outcome.horizons, n_jobs=2
+    )
     pipeline = Pipeline([("encode", encoder), ("model", forest)]).fit(cohort.X, cohort.y)
     reference = RandomSurvivalForest(
         trees, min_samples_leaf=15, min_samples_split=30, random_state=0, n_jobs=2

@@ -1,7 +1,7 @@
 """Random survival forests that fit in memory and in a file, with bands of their stability."""
 
 from training.forest.estimator import CompactForest
-from training.forest.growing import SPLITTINGS
+from training.forest.growing import SPLITTINGS, Splitting
 from training.forest.leaf_curves import (
     Follow,
     LeafCurves,
@@ -19,6 +19,7 @@ __all__ = [
     "CompactForest",
     "Follow",
     "LeafCurves",
+    "Splitting",
     "grid_times",
     "leaf_curves",
     "leaf_numbers",

@@ -31,8 +31,9 @@ class CompactForest(SurvivalAnalysisMixin, BaseEstimator):  # type: ignore[misc]
     n_estimators : int
         Number of trees.
     splitting : str
-        "logrank": by the log-rank statistic, as scikit-survival; "relative_risk": by the
-        likelihood of LeBlanc & Crowley (Biometrics 48 (1992) 411), many times faster.
+        "relative_risk": by the likelihood of LeBlanc & Crowley (Biometrics 48 (1992) 411);
+        "logrank": by the log-rank statistic, as scikit-survival, many times slower. On two real
+        cohorts both predicted equally well.
     min_samples_leaf : int
         Least rows in a leaf.
     max_features : str, int, float or None
@@ -71,7 +72,7 @@ class CompactForest(SurvivalAnalysisMixin, BaseEstimator):  # type: ignore[misc]
         self,
         *,
         n_estimators: int = 500,
-        splitting: str = "logrank",
+        splitting: str = "relative_risk",
         min_samples_leaf: int = 15,
         max_features: str | int | float | None = "sqrt",
         stability: bool = False,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -21,12 +21,13 @@ from sklearn.utils import check_random_state
 from sksurv.ensemble import RandomSurvivalForest
 from sksurv.tree import SurvivalTree
 
-__all__ = ["SPLITTINGS", "Draws", "expected_events", "grow", "logrank_bootstrap"]
+__all__ = ["SPLITTINGS", "Draws", "Splitting", "expected_events", "grow", "logrank_bootstrap"]
 
 FloatArray = NDArray[np.float64]
 Counts = NDArray[np.unsignedinteger[Any]]
 
-SPLITTINGS = ("logrank", "relative_risk")
+Splitting = Literal["logrank", "relative_risk"]
+SPLITTINGS: tuple[Splitting, ...] = get_args(Splitting)
 
 
 @dataclass(frozen=True)

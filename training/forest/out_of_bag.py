@@ -36,21 +36,27 @@ def scores_out_of_bag(
 
 
 def curves_out_of_bag(
-    forest: CompactForest, X: FloatArray, permuted: list[int] | None = None, seed: int = 0
+    forest: CompactForest, X: FloatArray, columns: NDArray[np.intp] | None = None
 ) -> FloatArray:
     """Return each training row's survival by the trees that never drew it, of shape (n, n_times).
 
-    Parameters: as `scores_out_of_bag`.
+    Parameters
+    ----------
+    forest, X
+        As in `scores_out_of_bag`.
+    columns : ndarray of int, optional
+        Which of the grid's times to answer for; all by default.
     """
-    return _mean(forest, X, forest.table_[:, :-1], permuted, seed)
+    curves = forest.table_[:, :-1] if columns is None else forest.table_[:, columns]
+    return _mean(forest, X, curves)
 
 
 def _mean(
     forest: CompactForest,
     X: FloatArray,
     answers: NDArray[np.float32],
-    permuted: list[int] | None,
-    seed: int,
+    permuted: list[int] | None = None,
+    seed: int = 0,
 ) -> FloatArray:
     """Return the mean of the leaves' answers; NaN where every tree drew the row."""
     X32 = np.array(X, dtype=np.float32)
