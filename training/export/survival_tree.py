@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.export.graph import NAN, Graph, without_bounds
+from training.export.graph import Graph, without_bounds
 from training.export.grid import positions_of
 from training.export.trees import leaves_of, summed_over_trees
 from training.forest import n_leaves
@@ -25,17 +25,22 @@ def convert_survival_trees(scope: Any, operator: Any, container: Any) -> None:
     trees = trees_of(model)
     takes_missing = bool(getattr(model, "splitter", "best") in ("best", "random"))
     g = Graph(scope, container)
-    x = operator.inputs[0].full_name
-    leaf, x32 = leaves_of(g, x, trees, missing=takes_missing)
-    curves = g.add("Gather", g.const(_table(model, trees, positions_of(model))), leaf)
-    total = summed_over_trees(g, curves, np.ones((1, len(trees)), np.float32))
-    mean = g.add("Div", g.add("Cast", total, to=11), g.const(np.array([float(len(trees))])))
-    # What scikit-survival refuses gets no answer: infinity, and more than float32 can hold.
+    leaf, x32 = leaves_of(g, operator.inputs[0].full_name, trees, missing=takes_missing)
+    table = _table(model, trees, positions_of(model))
+    # What scikit-survival refuses gets the last row, of NaN: infinity, more than float32 can hold,
+    # and NaN where the model takes none.
     refused = g.add("IsInf", x32) if takes_missing else g.add("IsNaN", g.add("Sub", x32, x32))
     axis = g.const(np.array([1], np.int64))
-    count = g.add("ReduceSum", g.add("Cast", refused, to=11), axis, keepdims=1)
-    wrong = g.add("Greater", count, g.const(np.array([0.0])))
-    _split(g, operator, g.add("Where", wrong, g.const(NAN), mean))
+    count = g.add("ReduceSum", g.add("Cast", refused, to=7), axis, keepdims=1)
+    wrong = g.add("Greater", count, g.const(np.array([0], np.int64)))
+    leaf = g.add("Where", wrong, g.const(np.array([len(table) - 1], np.int64)), leaf)
+    curves = g.add("Gather", g.const(table), leaf, axis=0)
+    if len(trees) == 1:
+        mean = g.add("Cast", g.add("Squeeze", curves, axis), to=11)
+    else:
+        total = summed_over_trees(g, curves, np.ones((1, len(trees)), np.float32))
+        mean = g.add("Div", g.add("Cast", total, to=11), g.const(np.array([float(len(trees))])))
+    _split(g, operator, mean)
 
 
 def trees_of(model: Any) -> list[Any]:
@@ -45,9 +50,10 @@ def trees_of(model: Any) -> list[Any]:
 
 
 def _table(model: Any, trees: list[Any], at: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return all leaves' curves, and as a last column their expected number of events."""
+    """Return all leaves' curves, with a last column of their expected events, a last row of NaN."""
     is_event = np.asarray(model.is_event_time_, dtype=bool)
-    table = np.empty((sum(n_leaves(t) for t in trees), len(at) + 1), dtype=np.float32)
+    shape = (sum(n_leaves(tree) for tree in trees) + 1, len(at) + 1)
+    table = np.full(shape, np.nan, dtype=np.float32)
     start = 0
     for tree in trees:
         hazard, survival = np.moveaxis(tree.value[tree.children_left == -1], 2, 0)
