@@ -8,13 +8,14 @@ import platform
 import sys
 from importlib.metadata import version
 
-from tests.benchmarks import audit_false_alarms, forest_size, metrics_speed, one_patient
+from tests.benchmarks import audit_false_alarms, converters, forest_size, metrics_speed, one_patient
 
 __all__ = ["main"]
 
 BENCHMARKS = {
     "one-patient": one_patient.measure,
     "forest-size": forest_size.measure,
+    "converters": converters.measure,
     "audit-false-alarms": audit_false_alarms.measure,
     "metrics-speed": metrics_speed.measure,
 }
