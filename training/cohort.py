@@ -7,8 +7,6 @@ adapter, which knows a particular public file, may leave rows out; it counts the
 from __future__ import annotations
 
 import hashlib
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,18 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskscore.errors import InputError, Problem, json_safe
-from riskscore.records import encode_columns, encode_values, is_missing
+from riskscore.errors import InputError, Problem
+from riskscore.follow_up import PATIENT, read_events, read_groups, read_times
+from riskscore.records import encode_columns
 from riskscore.study import Outcome, Predictor, Study
-from riskscore.tables import columns_of, numeric, read_table
+from riskscore.tables import columns_of, read_table
 from training.provenance import Flow, Provenance, read_provenance
 
 __all__ = ["PATIENT", "Cohort", "check_cohort", "read_cohort"]
 
 FloatArray = NDArray[np.float64]
-
-PATIENT = "patient"
-"""Column that names the patient. A study without a cluster allows each patient one row."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +165,11 @@ def check_cohort(
     declared_outcome = chosen = reduced.outcomes[outcome]
     declared = tuple(reduced.predictors.values())
     X, problems = encode_columns(columns_of(frame, declared), declared)
-    time, found = _times(frame, chosen, study.time_unit)
+    time, found = read_times(frame, chosen, study.time_unit)
     problems += found
-    event, found = _events(frame, chosen)
+    event, found = read_events(frame, chosen)
     problems += found
-    groups, found = _groups(frame, study)
+    groups, found = read_groups(frame, study)
     problems += found
     problems += _variation(X, declared, problems)
     if not problems and len(time):
@@ -208,90 +204,6 @@ def check_cohort(
     )
 
 
-def _times(frame: pd.DataFrame, outcome: Outcome, unit: str) -> tuple[FloatArray, list[Problem]]:
-    if outcome.time not in frame:
-        return np.array([]), [_missing_column(outcome.time, f"follow-up time in {unit}s")]
-    values = numeric(frame[outcome.time])
-    number = Predictor(outcome.time, outcome.time, unit=unit, range=(-np.inf, np.inf))
-    time, _ = encode_values(values, number)
-    problems = []
-    for i in np.flatnonzero(~((time > 0) & (time < np.inf))).tolist():
-        found = json_safe(values[i])
-        if is_missing(values[i]):
-            rule, found, remedy = "must not be missing", None, f"give the time in {unit}s"
-        elif np.isnan(time[i]):
-            rule, remedy = "must be a number", "write it as a plain number, without quotes or unit"
-        else:
-            rule, remedy = "must be above 0 and finite", "leave the row out, or correct the date"
-        problems.append(Problem(i + 1, outcome.time, rule, found, remedy))
-    return time, problems
-
-
-def _events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Problem]]:
-    if outcome.event not in frame:
-        return np.array([]), [_missing_column(outcome.event, "1 for an event, 0 for censored")]
-    series = frame[outcome.event]
-    values = series.astype(int).tolist() if series.dtype == bool else numeric(series)
-    event = np.array([_event(v) for v in values], dtype=float)
-    remedy = f"write 1 for {outcome.event.replace('_', ' ')}, 0 for censored"
-    problems = [
-        Problem(
-            int(i) + 1,
-            outcome.event,
-            "must not be missing" if is_missing(values[i]) else "must be 0 or 1",
-            None if is_missing(values[i]) else json_safe(values[i]),
-            remedy,
-        )
-        for i in np.flatnonzero(np.isnan(event))
-    ]
-    if len(event) and not problems and not event.any():
-        rule = "has no event: every row is 0"
-        problems = [Problem(None, outcome.event, rule, None, "check the coding (1 is an event)")]
-    return event, problems
-
-
-def _event(value: Any) -> float:
-    known = isinstance(value, int | float | np.number) and value in (0, 1)
-    return float(value) if known else math.nan
-
-
-def _groups(frame: pd.DataFrame, study: Study) -> tuple[NDArray[np.int64] | None, list[Problem]]:
-    """Return each row's patient where the study has a cluster; else refuse repeated patients."""
-    if not study.cluster:
-        if PATIENT not in frame:
-            return None, []
-        named = frame[PATIENT].tolist()
-        counts = Counter(str(v) for v in named if not is_missing(v))
-        problems = [
-            Problem(
-                i,
-                PATIENT,
-                "must not repeat: the study has no cluster",
-                patient,
-                f'keep one row a patient, or declare cluster = "{PATIENT}" in the study',
-            )
-            for i, patient in enumerate(map(str, named), 1)
-            if counts[patient] > 1
-        ]
-        return None, problems + _unnamed(PATIENT, named)
-    if study.cluster not in frame:
-        return None, [_missing_column(study.cluster, "the patient each row belongs to")]
-    values = frame[study.cluster].tolist()
-    patients, numbers = np.unique(np.array([str(v) for v in values]), return_inverse=True)
-    # Where nobody repeats, rows are patients and the model-based variance holds.
-    groups = numbers.astype(np.int64) if len(patients) < len(values) else None
-    return groups, _unnamed(study.cluster, values)
-
-
-def _unnamed(column: str, values: list[Any]) -> list[Problem]:
-    remedy = "name the patient of each row"
-    return [
-        Problem(i, column, "must not be missing", None, remedy)
-        for i, value in enumerate(values, 1)
-        if is_missing(value)
-    ]
-
-
 def _variation(
     X: FloatArray, predictors: Sequence[Predictor], problems: Sequence[Problem]
 ) -> list[Problem]:
@@ -313,7 +225,3 @@ def _variation(
             remedy = "merge the level in the study, or leave the predictor out with --predictors"
             found.append(Problem(None, p.name, rule, f"nobody with {', '.join(absent)}", remedy))
     return found
-
-
-def _missing_column(name: str, what: str) -> Problem:
-    return Problem(None, name, "column is missing", None, f"add it, with {what}")
