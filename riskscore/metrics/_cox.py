@@ -23,6 +23,11 @@ CONVERGED = 1e-10
 """Largest Newton step, in standard errors, at which the maximum counts as found."""
 
 
+LARGEST = 25.0
+"""Largest coefficient per standard deviation of a column that is believed: beyond it the maximum is
+at infinity."""
+
+
 @dataclass(frozen=True)
 class CoxFit:
     """A fitted Cox regression.
@@ -66,23 +71,21 @@ def fit_cox(
     coef = np.zeros(X.shape[1]) if start is None else start * scale
     loglik, gradient, information = risk_sets.likelihood(z, coef, fixed)
     for _ in range(STEPS):
-        try:
-            step = np.linalg.solve(information, gradient)
-        except np.linalg.LinAlgError as error:
-            raise ModelError("the columns do not determine the coefficients") from error
-        gain = float(gradient @ step)
-        if gain < -CONVERGED:
-            raise ModelError("the columns do not determine the coefficients")
-        if gain <= CONVERGED**2:
+        _check_determined(information)
+        step = np.linalg.solve(information, gradient)
+        if float(gradient @ step) <= CONVERGED**2:
             break
+        step *= min(1.0, 5 / np.abs(step).max())  # further than the curvature here can tell
         while True:
-            found = risk_sets.likelihood(z, coef + step, fixed)
-            if found[0] >= loglik - 1e-12 * abs(loglik) or np.abs(step).max() < 1e-12:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found = risk_sets.likelihood(z, coef + step, fixed)
+            rises = np.isfinite(found[0]) and found[0] >= loglik - 1e-12 * abs(loglik)
+            if rises or np.abs(step).max() < 1e-12:
                 break
             step /= 2
         coef = coef + step
         loglik, gradient, information = found
-        if np.abs(coef).max() > 25:  # a hazard ratio of e**25 a standard deviation
+        if not rises or np.abs(coef).max() > LARGEST:
             raise ModelError("no finite maximum: the predictions part the events perfectly")
     else:
         raise ModelError(f"the Cox regression did not converge in {STEPS} steps")
@@ -95,6 +98,15 @@ def fit_cox(
     shift = np.exp(-float(coef @ (centre / scale)))
     baseline = risk_sets.baseline(z @ coef + fixed) * shift
     return CoxFit(coef / scale, variance / np.outer(scale, scale), baseline)
+
+
+def _check_determined(information: FloatArray) -> None:
+    """Raise where some combination of the columns is the same for all who were ever compared."""
+    if not len(information):
+        return
+    curvature = np.linalg.eigvalsh(information)
+    if not curvature[0] > 1e-12 * max(1.0, curvature[-1]):
+        raise ModelError("the columns do not determine the coefficients")
 
 
 def baseline_se(outcome: Outcome, offset: FloatArray, place: int) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,31 @@ def test_everything_public_has_its_errors_told() -> None:
     """A reader of the help sees what is raised."""
     for name in metrics.__all__:
         assert "Raises\n" in (getattr(metrics, name).__doc__ or ""), name
+
+
+def test_any_small_cohort_is_answered_or_refused() -> None:
+    """Nobody at risk, all tied, risks of 0 and 1, fits at infinity: no warning, no other error."""
+    answered = 0
+    for seed in (*range(120), 124, 997, 1513):  # the last three once broke the fit
+        random = np.random.default_rng(seed)
+        n = int(random.integers(1, 14))
+        time = random.integers(0, 6, n).astype(float)
+        event = random.random(n) < random.random()
+        score = random.integers(0, 4, n).astype(float)
+        horizons = np.sort(random.choice([0.5, 1, 2, 3, 4], 2, replace=False))
+        risks = random.choice([0, 0.1, 0.3, 0.5, 0.9, 1, random.random()], (n, 2))
+        survival = np.sort(risks, axis=1)[:, ::-1]
+        groups = random.integers(0, 4, n) if seed % 3 == 0 else None
+        try:
+            found = evaluate(
+                time, event, survival, score, horizons, groups=groups, grid=horizons,
+                grid_survival=survival, survival_at_time=survival[:, 0],
+                n_bootstrap=25 * (seed % 2), thresholds=[0.05, 0.3, 0.9],
+            )  # fmt: skip
+        except InputError:
+            continue
+        answered += 1
+        json.dumps(found.to_dict(), allow_nan=False)
+        for at in found.horizons:
+            assert -1e-12 <= at.auc.value <= 1 + 1e-12  # a ratio of sums, to the last bits
+    assert answered > 30
