@@ -33,7 +33,7 @@ class Manifest:
     id : str
         `study/outcome/name`.
     kind : str
-        "cox" or "forest".
+        "cox", "forest", or "pipeline" for one that others wrote.
     study : Study
         The study, reduced to the model's predictors (in the order of its inputs) and outcome.
     times : tuple of float

@@ -35,6 +35,7 @@ from tests.training.exported import run
 from training import Cohort, read_cohort
 from training.encoding import StudyEncoder
 from training.export import export
+from training.published import DEB_TACE_COHORT
 
 PREDICTORS = [*PATIENT, "age"]
 
@@ -135,6 +136,19 @@ def test_what_the_bundle_says(cohort: Cohort, study: Study, tmp_path: Path) -> N
     assert evaluation["concordance"]["in_sample"] == pipeline.score(cohort.X, cohort.y)
     assert 0.4 < evaluation["concordance"]["out_of_bag"] < 0.9
     assert evaluation["refits"]["done"] + evaluation["refits"]["failed"] == 4
+
+
+@pytest.mark.parametrize(("name", "warns"), [("componentwise", False), ("boosting", True)])
+def test_trees_on_a_reconstruction_say_what_they_are_worth(
+    name: str, warns: bool, study: Study, tmp_path: Path
+) -> None:
+    """The statement that travels with every prediction tells it, as for this project's forest."""
+    cohort = read_cohort(DEB_TACE_COHORT, study, "os", list(PATIENT))
+    pipeline = make_pipeline(encoded(cohort), MODELS[name]()).fit(cohort.X, cohort.y)
+    manifest = export(pipeline, study, cohort, tmp_path / "b", refits=2)
+    assert manifest.statement.startswith(cohort.provenance.statement)
+    assert ("demonstrates the software only" in manifest.statement) is warns
+    assert load_model(tmp_path / "b").manifest.statement == manifest.statement
 
 
 def test_a_file_a_table_and_a_search(study: Study, file: Path, tmp_path: Path) -> None:

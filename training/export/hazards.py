@@ -14,7 +14,7 @@ from sksurv.linear_model import CoxnetSurvivalAnalysis
 
 from training.export.graph import Graph, without_bounds
 from training.export.grid import baseline_hazard, wanted
-from training.export.trees import leaves_of, summed_over_trees
+from training.export.trees import leaves_of, summed_over_trees, trees_of
 
 __all__ = ["convert_boosting", "convert_linear", "linear_score"]
 
@@ -51,7 +51,7 @@ def convert_boosting(scope: Any, operator: Any, container: Any) -> None:
     The operator's own sum is float32; gathered from a table the values stay double.
     """
     model = operator.raw_operator
-    trees = [stage[0].tree_ for stage in model.estimators_]
+    trees = trees_of(model)
     # Dropout scales each tree anew after it was grown.
     scale = getattr(model, "_scale", np.ones(len(trees)))
     values = [

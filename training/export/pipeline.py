@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from riskscore.bundle import write_bundle
-from riskscore.errors import ModelError, json_safe
+from riskscore.errors import ModelError
 from riskscore.graph import OUTPUTS
 from riskscore.manifest import Manifest, json_bytes
 from riskscore.model import ROWS_AT_ONCE
@@ -22,11 +23,10 @@ from training.cohort import Cohort, check_cohort, read_cohort
 from training.evaluate import evaluate_by_refits
 from training.export.convert import SCIKIT_SURVIVAL, to_onnx
 from training.export.grid import curve_times, curves_at, event_times
-from training.export.hazards import linear_score
-from training.export.survival_tree import trees_of
+from training.export.inference import inference_of, parameters_of
 from training.fit.attachments import attachments
 from training.fit.manifest import check_name, manifest_of
-from training.forest import grid_times, n_leaves
+from training.forest import grid_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,11 @@ FloatArray = NDArray[np.float64]
 TOLERANCE = 2e-6
 """Largest difference between graph and pipeline, of survival and, relatively, of risk scores: the
 leaves of a forest's graph hold float32 numbers, and everything else is nearer."""
+
+TREES_ON_RECONSTRUCTION = (
+    "A model of trees fitted on a reconstructed cohort demonstrates the software only: cohorts "
+    "that fit the published figures equally well give it widely different predictions."
+)
 
 NO_INTERVAL = "the models of scikit-survival give none"
 
@@ -127,8 +132,11 @@ def export(
     if max_times is not None:
         times, thinned = grid_times(times, max_times, cohort.outcome.horizons)
     intervals = {"available": False, "reason": NO_INTERVAL}
-    settings = {"seed": seed, "model": type(model).__name__, **_parameters(model)}
+    settings = {"seed": seed, "model": type(model).__name__, **parameters_of(model)}
     manifest = manifest_of(cohort, "pipeline", name, pipeline, times, thinned, intervals, settings)
+    if cohort.provenance.kind == "reconstructed" and not hasattr(model, "coef_"):
+        statement = f"{manifest.statement} {TREES_ON_RECONSTRUCTION}".strip()
+        manifest = replace(manifest, statement=statement)
     with curves_at(times):
         graph = to_onnx(
             pipeline,
@@ -143,7 +151,7 @@ def export(
         evaluation = evaluate_by_refits(pipeline, cohort, seed, refits)
     files = {
         "model.onnx": graph,
-        "inference.json": json_bytes(_inference(pipeline, cohort, parity)),
+        "inference.json": json_bytes(inference_of(pipeline, cohort, parity)),
         "evaluation.json": json_bytes(evaluation),
         **attachments(cohort, manifest),
     }
@@ -236,57 +244,3 @@ def _parity(
                 )
             worst[output] = max(worst[output], largest)
     return {"rows": len(cohort.X), **{f"largest_{key}_difference": v for key, v in worst.items()}}
-
-
-def _inference(
-    pipeline: Pipeline, cohort: Cohort, parity: dict[str, float | int]
-) -> dict[str, Any]:
-    model = pipeline[-1]
-    steps = [{"name": name, "class": _class(step)} for name, step in pipeline.steps]
-    found: dict[str, Any] = {
-        "kind": "pipeline",
-        "model": _class(model),
-        "steps": steps,
-        "parameters": _parameters(model),
-        "parity": parity,
-    }
-    if hasattr(model, "tree_") or hasattr(model, "is_event_time_"):
-        trees = trees_of(model)
-        size = {"trees": len(trees), "leaves": sum(n_leaves(t) for t in trees)}
-    elif hasattr(model, "coef_"):
-        coef, _ = linear_score(model)
-        terms = _terms(pipeline, cohort, len(coef))
-        found["coefficients"] = [
-            {"term": term, "coef": float(b)} for term, b in zip(terms, coef, strict=True)
-        ]
-        size = {"coefficients": len(coef)}
-    else:
-        trees = [stage[0].tree_ for stage in model.estimators_]
-        size = {"trees": len(trees), "leaves": sum(n_leaves(t) for t in trees)}
-    return {**found, "size": size}
-
-
-def _terms(pipeline: Pipeline, cohort: Cohort, count: int) -> list[str]:
-    """Return the names of the model's columns, as far as the steps can tell them."""
-    names = [p.name for p in cohort.predictors]
-    if len(pipeline) == 1:
-        return names
-    try:
-        return [str(term) for term in pipeline[:-1].get_feature_names_out(names)]
-    except (AttributeError, ValueError):  # a step that names nothing
-        return [f"column {i + 1}" for i in range(count)]
-
-
-def _parameters(model: Any) -> dict[str, Any]:
-    """Return the model's own settings, as plain values."""
-    given = model.get_params(deep=False)
-    plain = {key: value for key, value in given.items() if key not in NOT_THE_MODEL}
-    return {key: "none" if value is None else json_safe(value) for key, value in plain.items()}
-
-
-def _class(step: Any) -> str:
-    return f"{type(step).__module__}.{type(step).__name__}" if not isinstance(step, str) else step
-
-
-NOT_THE_MODEL = ("n_jobs", "verbose", "warm_start", "copy_X")
-"""Settings that make no other model."""

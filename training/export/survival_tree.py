@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from training.export.graph import Graph, without_bounds
 from training.export.grid import positions_of
-from training.export.trees import leaves_of, summed_over_trees
+from training.export.trees import leaves_of, summed_over_trees, trees_of
 from training.forest import n_leaves
 
-__all__ = ["convert_survival_trees", "trees_of"]
+__all__ = ["convert_survival_trees"]
 
 
 def convert_survival_trees(scope: Any, operator: Any, container: Any) -> None:
@@ -41,12 +41,6 @@ def convert_survival_trees(scope: Any, operator: Any, container: Any) -> None:
         total = summed_over_trees(g, curves, np.ones((1, len(trees)), np.float32))
         mean = g.add("Div", g.add("Cast", total, to=11), g.const(np.array([float(len(trees))])))
     _split(g, operator, mean)
-
-
-def trees_of(model: Any) -> list[Any]:
-    """Return the trees of a forest, or the one of a tree."""
-    estimators = getattr(model, "estimators_", None) or [model]
-    return [estimator.tree_ for estimator in estimators]
 
 
 def _table(model: Any, trees: list[Any], at: NDArray[np.intp]) -> NDArray[np.float32]:

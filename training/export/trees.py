@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from training.export.graph import Graph
 from training.forest import leaf_numbers, n_leaves
 
-__all__ = ["float32_below", "leaves_of", "summed_over_trees", "tree_ensemble"]
+__all__ = ["float32_below", "leaves_of", "summed_over_trees", "tree_ensemble", "trees_of"]
+
+
+def trees_of(model: Any) -> list[Any]:
+    """Return the trees of a forest or of boosting, or the one of a tree."""
+    return [estimator.tree_ for estimator in np.ravel(getattr(model, "estimators_", model))]
 
 
 def tree_ensemble(trees: Sequence[Any], *, missing: bool = False) -> dict[str, Any]:
