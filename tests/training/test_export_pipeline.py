@@ -151,6 +151,22 @@ def test_trees_on_a_reconstruction_say_what_they_are_worth(
     assert load_model(tmp_path / "b").manifest.statement == manifest.statement
 
 
+@pytest.mark.cohorts
+@pytest.mark.parametrize("name", ["cox", "boosting", "forest"])
+def test_pipelines_of_real_patients(name: str, cohorts: Path, tmp_path: Path) -> None:
+    """105 real patients, AFP over five decades among them, are answered for as by the pipeline."""
+    names = ("tumor_number", "vascular_invasion", "metastasis", "child_class", "afp", "age")
+    study = load_study("hcc-tace")
+    cohort = read_cohort(cohorts / "hcc-tace-seg.csv", study, "os", names, "hcc-tace-seg")
+    pipeline = make_pipeline(StudyEncoder(cohort.predictors), MODELS[name]())
+    pipeline.fit(cohort.X, cohort.y)
+    export(pipeline, study, cohort, tmp_path / "b", refits=2)
+    answer = load_model(tmp_path / "b").answer_encoded(cohort.X, [12, 24])
+    expected = [f([12, 24]) for f in pipeline.predict_survival_function(cohort.X)]
+    assert np.abs(answer.survival - expected).max() < 2e-6  # a forest's curves are float32
+    assert card_of(str(tmp_path / "b")).data.rows == 105
+
+
 def test_a_file_a_table_and_a_search(study: Study, file: Path, tmp_path: Path) -> None:
     """A file or a table is checked first; of a search the best pipeline is taken; both agree."""
     cohort = read_cohort(file, study, "os", PREDICTORS)
