@@ -215,8 +215,10 @@ def _performance(evaluation: Facts, kind: str, seed: int) -> Performance:
 
 def _intervals(intervals: Facts) -> Intervals:
     if intervals.flag("available"):
-        return Intervals(True, intervals.number("level"), intervals.text("method"))
-    return Intervals(False, None, intervals.text("reason"))
+        # A manifest that names no kind means a confidence interval.
+        kind = intervals.text("kind") if "kind" in intervals else "confidence"
+        return Intervals(True, kind, intervals.number("level"), intervals.text("method"))
+    return Intervals(False, "none", None, intervals.text("reason"))
 
 
 def _risk_groups(groups: Facts) -> RiskGroups:

@@ -49,7 +49,8 @@ class Manifest:
     risk_groups : dict
         `labels`, lowest risk first, and `cut_points` on the risk score between them.
     intervals : dict
-        `available`, and the `method` or the `reason` there is none.
+        `available`, and the `level` and `method` or the `reason` there is none; `kind` is what the
+        bounds measure, where that is not confidence ("forest stability").
     training : dict
         Cohort, participant flow, counts, follow-up, versions, seed, settings.
     envelope : dict
@@ -95,6 +96,19 @@ class Manifest:
             else float(seen[p.name]["median"])
             for p in self.predictors
         }
+
+    @property
+    def interval_name(self) -> str:
+        """What the bounds of survival are; empty where there are none.
+
+        "95 % confidence interval", or of a forest "95 % forest stability band": the latter tells
+        how far the answer depends on who was in the training data, not how far it is off.
+        """
+        if not self.intervals["available"]:
+            return ""
+        kind = self.intervals.get("kind", "confidence")
+        noun = "interval" if kind == "confidence" else "band"
+        return f"{100 * self.intervals['level']:g} % {kind} {noun}"
 
     @property
     def digest(self) -> str:

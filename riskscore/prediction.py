@@ -29,8 +29,9 @@ class Answer:
     times : ndarray of shape (k,)
         When, in the study's unit.
     survival, lower, upper : ndarray of shape (n, k)
-        Probability of being event-free, and its pointwise 95 % interval (NaN where the model has
-        none).
+        Probability of being event-free, and its pointwise 95 % bounds (NaN where the model has
+        none): what they measure is `intervals` of the manifest, for a Cox model confidence, for a
+        forest its stability.
     median : ndarray of shape (n,)
         First time at which survival is at or below 0.5; NaN if follow-up ended before.
     rmst : ndarray of shape (n,)
@@ -129,12 +130,12 @@ class Prediction:
 
     @cached_property
     def lower(self) -> pd.DataFrame:
-        """Lower bound of the survival's pointwise 95 % interval; NaN where there is none."""
+        """Lower 95 % bound of each survival, of the manifest's `interval_name`; NaN if none."""
         return self._table(self.answer.lower)
 
     @cached_property
     def upper(self) -> pd.DataFrame:
-        """Upper bound of the survival's pointwise 95 % interval; NaN where there is none."""
+        """Upper 95 % bound of each survival, of the manifest's `interval_name`; NaN if none."""
         return self._table(self.answer.upper)
 
     @cached_property

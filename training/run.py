@@ -126,7 +126,9 @@ def _example(model: RiskModel, cohort: Cohort) -> list[str]:
     )
     unit = cohort.study.time_unit
     of = f" ({traits})" if traits else ""
-    lines = [f"  {cohort.outcome.label} of a typical patient{of}, with 95 % interval"]
+    lines = [f"  {cohort.outcome.label} of a typical patient{of}"]
+    if model.manifest.interval_name:
+        lines[0] += f", with {model.manifest.interval_name}"
     head = "".join(f"{f'{t:g} {unit}s':>20}" for t in answer.times)
     lines.append(f"  {'':<22}{head}{'median':>10}")
     for i, level in enumerate(levels):

@@ -18,7 +18,7 @@ from training.progress import doing
 
 __all__ = ["fit_forest"]
 
-NO_BAND = "this forest was fitted without its stability band, which needs 2,000 trees (--stability)"
+NO_BAND = "this forest carries no measure of its stability; fit it with --stability"
 
 STABILITY: dict[str, Any] = {
     "available": True,
