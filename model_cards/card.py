@@ -202,10 +202,32 @@ class ForestModel:
 
 
 @dataclass(frozen=True)
+class PipelineModel:
+    """A pipeline of scikit-survival: its steps, the model's size and settings.
+
+    `largest_difference` is that of the graph's probabilities from the pipeline's on the training
+    rows. `coefficients` are pairs of term and coefficient.
+    """
+
+    estimator: str
+    steps: tuple[str, ...]
+    trees: Annotated[int | None, EmptyMeans("a model without trees")]
+    leaves: Annotated[int | None, EmptyMeans("a model without trees")]
+    coefficients: Annotated[tuple[tuple[str, float], ...], EmptyMeans("a model of trees")]
+    settings: tuple[tuple[str, str], ...]
+    parity_rows: int
+    largest_difference: float
+
+
+@dataclass(frozen=True)
 class Intervals:
-    """Whether predictions carry an interval: then `how` is the method, else the reason."""
+    """Whether predictions carry an interval: then `how` is the method, else the reason.
+
+    `kind` is "confidence", or what else the interval measures: "forest stability".
+    """
 
     available: bool
+    kind: str
     level: Annotated[float | None, EmptyMeans("no interval")]
     how: str
 

@@ -41,8 +41,8 @@ def _reconstructed(card: Card) -> Iterator[str]:
             "The training cohort was reconstructed to agree with summary figures. Nobody's own "
             "data were used, so nothing here shows how the model does for real patients."
         )
-        # A forest carries no P value, and no interval yet.
-        if card.intervals.available:
+        # A forest carries no P value; of its stability band the next rule tells.
+        if card.intervals.available and card.intervals.kind == "confidence":
             yield (
                 "Intervals and P values take the reconstructed records for observed ones: other "
                 "reconstructions, which agree as well with those figures, would give other numbers."
@@ -157,6 +157,14 @@ def _no_interval(card: Card) -> Iterator[str]:
         yield f"Predictions carry no interval: {how}. How sure one is cannot be seen."
 
 
+def _stability(card: Card) -> Iterator[str]:
+    if card.intervals.available and card.intervals.kind != "confidence":
+        yield (
+            f"The bounds of predictions are a band of {card.intervals.kind}: they say how far the "
+            "answer depends on who was in the training data, and not how far it is from the truth."
+        )
+
+
 def _thinned(card: Card) -> Iterator[str]:
     if card.grid == "thinned":
         yield (
@@ -182,6 +190,7 @@ RULES: dict[str, Callable[[Card], Iterator[str]]] = {
     "few at risk": _small_at_risk,
     "horizon beyond follow-up": _beyond,
     "no interval": _no_interval,
+    "stability only": _stability,
     "thinned curve": _thinned,
 }
 """Every rule by name, in the order of the card; a rule yields a sentence for each breach."""
