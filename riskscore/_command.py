@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from riskscore.errors import RiskscoreError
 
-__all__ = ["BAD_INPUT", "names", "run_command", "times"]
+__all__ = ["BAD_INPUT", "count", "names", "run_command", "times"]
 
 BAD_INPUT = 2
 """Exit status when what was given breaks a rule; argparse uses it too."""
@@ -36,6 +36,13 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 def names(text: str) -> tuple[str, ...]:
     """Read "a,b" as two names."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def count(text: str) -> int:
+    """Read a whole number of 0 or more, for argparse to report when it is none."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
 
 
 def times(text: str) -> list[float]:

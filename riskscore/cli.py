@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from riskscore._command import run_command, times
+from riskscore._command import count, run_command, times
 from riskscore.bundle import open_bundle, shipped_bundles
 from riskscore.errors import InputError, Problem
-from riskscore.manifest import Manifest
+from riskscore.manifest import Manifest, json_bytes
 from riskscore.model import load_model
-from riskscore.tables import read_table, write_table
+from riskscore.study import load_study
+from riskscore.tables import read_table, write_atomically, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,49 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--out", metavar="OUT", help="file to write (default: CSV on standard output)"
     )
     predict.set_defaults(run=_predict)
+
+    validate = commands.add_parser("validate", help="judge a model on patients of your own")
+    validate.add_argument(
+        "model", metavar="MODEL", help="id of a shipped model, or path of a bundle"
+    )
+    validate.add_argument(
+        "cohort", metavar="COHORT", help="patients with their follow-up: .csv, .parquet or .xlsx"
+    )
+    validate.add_argument(
+        "--study", help="the whole study: subgroups by columns the model does not ask for"
+    )
+    validate.add_argument(
+        "--against", metavar="MODEL", help="a second model, compared on the same patients"
+    )
+    validate.add_argument("-o", "--out", metavar="OUT", help="JSON file to write")
+    validate.add_argument(
+        "--attach", metavar="NAME", help="put the validation into the bundle as external/NAME.json"
+    )
+    validate.add_argument(
+        "--replicates", type=count, default=200, help="bootstrap resamples (default: %(default)s)"
+    )
+    validate.add_argument("--seed", type=count, default=0, help="of the bootstrap")
+    validate.set_defaults(run=_validate)
     return parser
+
+
+def _validate(chosen: argparse.Namespace) -> int:
+    from riskscore.validation import attach, read_validation_cohort, text, validate
+
+    model = load_model(chosen.model)
+    against = load_model(chosen.against) if chosen.against else None
+    study = load_study(chosen.study) if chosen.study else None
+    cohort = read_validation_cohort(chosen.cohort, model.manifest, study)
+    found = validate(model, cohort, against=against, replicates=chosen.replicates, seed=chosen.seed)
+    if chosen.attach:
+        attach(model, found, chosen.attach)
+    if chosen.out:
+        with write_atomically(chosen.out) as partial:
+            partial.write_bytes(json_bytes(found.to_dict()))
+    print(text(found))
+    if model.manifest.statement:
+        print(f"{model.manifest.id}: {model.manifest.statement}", file=sys.stderr)
+    return 0
 
 
 def _models(_: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from riskscore._command import run_command
+from training.adapt_command import add_adapt_parser
 from training.audit.command import add_audit_parser
 from training.commands import add_fit_parser
 from training.description.command import add_describe_parser
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
+        add_adapt_parser,
         add_audit_parser,
         add_fit_parser,
         add_reconstruct_parser,
