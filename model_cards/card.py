@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 __all__ = [
-    "Answer", "AtRisk", "Audit", "BaselineAt", "Card", "ColumnRow", "Columns", "Contradiction",
-    "CoxModel", "CoxTerm", "Data", "Distribution", "Draws", "EmptyMeans", "Estimate",
-    "ForestModel", "Identity", "Importance", "Intervals", "LevelCount", "Limitation",
-    "Performance", "PredictorFacts", "Profile", "Question", "RiskGroup", "RiskGroups", "Step",
+    "Answer", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow", "Columns",
+    "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution", "Draws",
+    "EmptyMeans", "Estimate", "ForestModel", "Identity", "Importance", "Intervals", "LevelCount",
+    "Limitation", "Performance", "PipelineModel", "PredictorFacts", "Profile", "Question",
+    "RiskGroup", "RiskGroups", "Step",
 ]  # fmt: skip
 
 
@@ -142,23 +143,43 @@ class Performance:
     refits_failed: Annotated[int | None, EmptyMeans("a forest needs no refits")]
 
 
+SHRUNKEN = "a ridge penalty leaves no standard errors"
+
+
 @dataclass(frozen=True)
-class CoxTerm:
-    """One coefficient (per unit of the term), and the hazard ratio of a contrast to picture.
+class CoxContrast:
+    """The hazard ratio of a contrast to picture, all else being equal.
 
     That is a level against the reference, or a number's upper quartile against its lower.
     """
 
-    term: str
     label: str
     compared: str
     hazard_ratio: float
-    lower: float
-    upper: float
-    p: float
+    lower: Annotated[float | None, EmptyMeans(SHRUNKEN)]
+    upper: Annotated[float | None, EmptyMeans(SHRUNKEN)]
+    p: Annotated[float | None, EmptyMeans(SHRUNKEN)]
+
+
+@dataclass(frozen=True)
+class CoxTerm:
+    """One coefficient, per unit of the term."""
+
+    term: str
     coef: float
-    se: float
+    se: Annotated[float | None, EmptyMeans(SHRUNKEN)]
     at_baseline: float
+    knots: Annotated[tuple[float, ...], EmptyMeans("the term is no part of a spline")]
+
+
+@dataclass(frozen=True)
+class ChiSquareTest:
+    """A chi-squared test of what `label` says."""
+
+    label: str
+    chi_square: float
+    df: int
+    p: float
 
 
 @dataclass(frozen=True)
@@ -173,12 +194,14 @@ class BaselineAt:
 class CoxModel:
     """A Cox model in full: enough to compute a prediction by hand."""
 
+    contrasts: tuple[CoxContrast, ...]
     terms: tuple[CoxTerm, ...]
     ties: str
     variance: str
-    chi_square: float
-    df: int
-    p: float
+    whole: Annotated[ChiSquareTest | None, EmptyMeans(SHRUNKEN)]
+    curved: Annotated[tuple[ChiSquareTest, ...], EmptyMeans("no spline, or a shrunken model")]
+    proportional: Annotated[tuple[ChiSquareTest, ...], EmptyMeans(SHRUNKEN)]
+    warnings: Annotated[tuple[str, ...], EmptyMeans("the fit gave none")]
     baseline_method: str
     baseline: tuple[BaselineAt, ...]
 
@@ -367,7 +390,7 @@ class Card:
     data: Data
     predictors: tuple[PredictorFacts, ...]
     performance: Performance
-    model: CoxModel | ForestModel
+    model: CoxModel | ForestModel | PipelineModel
     intervals: Intervals
     grid: str
     at_risk: tuple[AtRisk, ...]

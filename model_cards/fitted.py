@@ -9,13 +9,18 @@ from collections.abc import Callable, Sequence
 from model_cards._facts import FIT_AGAIN, Facts
 from model_cards.card import (
     BaselineAt,
+    ChiSquareTest,
+    CoxContrast,
     CoxModel,
     CoxTerm,
     ForestModel,
     Importance,
+    LevelCount,
+    PipelineModel,
     PredictorFacts,
 )
 from model_cards.formats import against
+from model_cards.pipelines import pipeline_model
 
 __all__ = ["KINDS", "cox_model", "forest_model", "n_terms"]
 
@@ -31,7 +36,8 @@ SETTINGS = {
 """What a forest's settings are called in words."""
 
 Filler = Callable[
-    [Facts, Facts, Sequence[PredictorFacts], Sequence[float]], "CoxModel | ForestModel"
+    [Facts, Facts, Sequence[PredictorFacts], Sequence[float]],
+    "CoxModel | ForestModel | PipelineModel",
 ]
 
 
@@ -47,29 +53,36 @@ def cox_model(
     horizons: Sequence[float],
 ) -> CoxModel:
     """Fill in a Cox model from `inference.json`."""
-    expected = [term for p in predictors for term in _terms(p)]
+    shrunken = isinstance(inference.values.get("penalty"), dict)
     baseline = inference.table("baseline")
-    center = baseline.table("at")
-    rows = list(inference.tables("coefficients"))
-    terms = tuple(_cox_term(row, center, *term) for row, term in zip(rows, expected, strict=False))
-    if len(rows) != len(expected):
-        names = ", ".join(name for name, *_ in expected)
-        rule = f"must be those of the predictors: {names}"
-        inference.refuse("coefficients", rule, f"{len(rows)} rows", FIT_AGAIN)
     times = baseline.numbers("times")
     hazard = baseline.numbers("cumulative_hazard")
     if len(times) != len(hazard) or not times or min(hazard) < 0:
         rule = "must have one number, 0 or more, a time"
         baseline.refuse("cumulative_hazard", rule, None, FIT_AGAIN)
         times = hazard = ()
-    test = inference.table("likelihood_ratio_test")
+    whole = None
+    curved: tuple[ChiSquareTest, ...] = ()
+    proportional: tuple[ChiSquareTest, ...] = ()
+    if not shrunken:
+        labels = {p.name: p.label for p in predictors}
+        tests = inference.table("tests")
+        whole = _test(tests.table("likelihood_ratio"), "no effect of any predictor")
+        curved = _tests(inference, "nonlinearity", labels, may_be_empty=True)
+        assumption = inference.table("proportional_hazards")
+        proportional = (
+            *_tests(assumption, "terms", labels),
+            _test(assumption.table("global"), "all together"),
+        )
     return CoxModel(
-        terms=terms,
+        contrasts=_contrasts(inference, predictors, shrunken=shrunken),
+        terms=_cox_terms(inference, baseline.table("at"), predictors, shrunken=shrunken),
         ties=inference.text("ties"),
         variance=inference.text("variance"),
-        chi_square=test.number("chi_square"),
-        df=test.count("df"),
-        p=test.number("p"),
+        whole=whole,
+        curved=curved,
+        proportional=proportional,
+        warnings=inference.texts("warnings"),
         baseline_method=baseline.text("method"),
         baseline=tuple(
             BaselineAt(t, math.exp(-(0.0, *hazard)[bisect_right(times, t)])) for t in horizons
@@ -109,47 +122,86 @@ def forest_model(
     )
 
 
-KINDS: dict[str, Filler] = {"cox": cox_model, "forest": forest_model}
+KINDS: dict[str, Filler] = {
+    "cox": cox_model,
+    "forest": forest_model,
+    "pipeline": pipeline_model,
+}
 """What fills in the model's part of a card, by the kind of model."""
 
 
-def _terms(p: PredictorFacts) -> list[tuple[str, str, str, float]]:
-    """Return name, label, contrast in words and its size, for each of a predictor's terms."""
+def _cox_terms(
+    inference: Facts, center: Facts, predictors: Sequence[PredictorFacts], *, shrunken: bool
+) -> tuple[CoxTerm, ...]:
+    """Return the equation: its terms must be those of the predictors, in the study's order."""
+    rows = list(inference.tables("coefficients"))
+    found = []
+    expected: list[str] = []
+    for p in predictors:
+        knots: tuple[float, ...] = ()
+        if p.form == "spline" and len(expected) < len(rows):
+            knots = rows[len(expected)].numbers("knots")
+        expected += _term_names(p, len(knots))
+        for row, name in list(zip(rows, expected, strict=False))[len(found) :]:
+            if (term := row.text("term")) and term != name:
+                row.refuse("term", f"must be {name}, in the study's order", term, FIT_AGAIN)
+            se = None if shrunken else row.number("se")
+            found.append(CoxTerm(name, row.number("coef"), se, center.number(name), knots))
+    if len(rows) != len(expected):
+        rule = f"must be those of the predictors: {', '.join(expected)}"
+        inference.refuse("coefficients", rule, f"{len(rows)} rows", FIT_AGAIN)
+    return tuple(found)
+
+
+def _term_names(p: PredictorFacts, n_knots: int) -> list[str]:
     if p.levels:
-        reference = p.levels[0].level
-        return [
-            (f"{p.name}[{item.level}]", p.label, f"{item.level} against {reference}", 1.0)
-            for item in p.levels[1:]
-        ]
-    shape = math.log if p.form == "log" else float
-    name = f"log({p.name})" if p.form == "log" else p.name
-    d = p.distribution
-    lowest = 0.0 if p.form == "log" else -math.inf
-    if d is not None and lowest < d.lower_quartile < d.upper_quartile:
-        words = against(d.upper_quartile, d.lower_quartile, p.unit)
-        return [(name, p.label, words, shape(d.upper_quartile) - shape(d.lower_quartile))]
-    # Quartiles that coincide leave no middle half to compare: one unit, or a doubling, instead.
-    if p.form == "log":
-        return [(name, p.label, "twice as much", math.log(2))]
-    return [(name, p.label, f"one {p.unit} more", 1.0)]
+        return [f"{p.name}[{item.level}]" for item in p.levels[1:]]
+    if p.form == "spline":
+        return [p.name + "'" * part for part in range(max(n_knots - 1, 1))]
+    return [f"log({p.name})" if p.form == "log" else p.name]
 
 
-def _cox_term(
-    row: Facts, center: Facts, name: str, label: str, compared: str, step: float
-) -> CoxTerm:
-    found = row.text("term")
-    if found and found != name:
-        row.refuse("term", f"must be {name}, in the study's order", found, FIT_AGAIN)
-    ratio, lower, upper = (row.positive(key) for key in ("hazard_ratio", "lower", "upper"))
-    return CoxTerm(
-        term=name,
-        label=label,
-        compared=compared,
-        hazard_ratio=ratio**step,
-        lower=lower**step,
-        upper=upper**step,
-        p=row.number("p"),
-        coef=row.number("coef"),
-        se=row.number("se"),
-        at_baseline=center.number(name),
-    )
+def _contrasts(
+    inference: Facts, predictors: Sequence[PredictorFacts], *, shrunken: bool
+) -> tuple[CoxContrast, ...]:
+    """Return the hazard ratios; a level is against the reference, a number at two values."""
+    expected = [
+        (p, item.level) for p in predictors for item in p.levels[1:] or [LevelCount("", 0, 0, True)]
+    ]
+    rows = list(inference.tables("contrasts"))
+    if len(rows) != len(expected):
+        rule = f"must be {len(expected)}: one a level after the reference, and one a number"
+        inference.refuse("contrasts", rule, f"{len(rows)} rows", FIT_AGAIN)
+    found = []
+    for row, (p, level) in zip(rows, expected, strict=False):
+        if (name := row.text("predictor")) and name != p.name:
+            row.refuse("predictor", f"must be {p.name}, in the study's order", name, FIT_AGAIN)
+        if p.levels:
+            reference = p.levels[0].level
+            for key, must in (("value", level), ("reference", reference)):
+                if row.text(key) != must:
+                    row.refuse(key, f"must be {must}", row.values.get(key), FIT_AGAIN)
+            compared = f"{level} against {reference}"
+        else:
+            compared = against(row.number("value"), row.number("reference"), p.unit)
+        bounds: tuple[float | None, ...] = (None, None, None)
+        if not shrunken:
+            bounds = (row.positive("lower"), row.positive("upper"), row.number("p"))
+        found.append(CoxContrast(p.label, compared, row.positive("hazard_ratio"), *bounds))
+    return tuple(found)
+
+
+def _tests(
+    table: Facts, key: str, labels: dict[str, str], *, may_be_empty: bool = False
+) -> tuple[ChiSquareTest, ...]:
+    found = []
+    for row in table.tables(key, may_be_empty=may_be_empty):
+        name = row.text("predictor")
+        if name and name not in labels:
+            row.refuse("predictor", "must be one of the model's", name, FIT_AGAIN)
+        found.append(_test(row, labels.get(name, name)))
+    return tuple(found)
+
+
+def _test(row: Facts, label: str) -> ChiSquareTest:
+    return ChiSquareTest(label, row.number("chi_square"), row.count("df"), row.number("p"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from model_cards.card import Card, Limitation
+from model_cards.card import Card, CoxModel, Limitation
 from model_cards.fitted import n_terms
 from model_cards.formats import count, duration, joined, people, quantity, ratio
 
@@ -65,9 +65,10 @@ def _internal(card: Card) -> Iterator[str]:
 
 
 def _few_events(card: Card) -> Iterator[str]:
-    effects = n_terms(card.predictors)
+    model = card.model
+    effects = len(model.terms) if isinstance(model, CoxModel) else n_terms(card.predictors)
     per_effect = card.data.events / effects
-    least = EVENTS_PER_EFFECT_FOREST if card.identity.kind == "forest" else EVENTS_PER_EFFECT
+    least = EVENTS_PER_EFFECT_FOREST if _has_trees(card) else EVENTS_PER_EFFECT
     if per_effect < least:
         yield (
             f"Few events: {count(card.data.events)} for {effects} estimated effects are "
@@ -174,7 +175,13 @@ def _thinned(card: Card) -> Iterator[str]:
 
 
 def _model_word(card: Card) -> str:
+    if card.identity.kind == "pipeline":
+        return "model of trees" if _has_trees(card) else "linear model"
     return "forest" if card.identity.kind == "forest" else "Cox model"
+
+
+def _has_trees(card: Card) -> bool:
+    return not isinstance(card.model, CoxModel) and card.model.trees is not None
 
 
 RULES: dict[str, Callable[[Card], Iterator[str]]] = {

@@ -23,7 +23,19 @@ FILES = ("manifest", "inference", "evaluation")
 NOT_SHOWN = (
     # Curves, covariance and what a card does not print.
     "inference.covariance", "inference.se_model_based", "inference.log_likelihood",
-    "manifest.training.settings.ties", "manifest.study.study.source",
+    "inference.penalty", "inference.association", "inference.tests.score", "inference.tests.wald",
+    "inference.tests.robust_score", "inference.proportional_hazards.transform",
+    "inference.proportional_hazards.method", "inference.proportional_hazards.residuals",
+    "inference.proportional_hazards.smooth", "inference.baseline.hazard_",
+    *(
+        f"inference.coefficients[0].{key}"
+        for key in ("hazard_ratio", "lower", "upper", "p", "predictor", "level", "form", "knots",
+                    "part")
+    ),
+    *(f"inference.contrasts[0].{key}" for key in ("label", "unit", "log_hazard_ratio", "se")),
+    "manifest.training.settings.ties", "manifest.envelope.patients",
+    "manifest.training.settings.penalty",
+    "manifest.study.study.source",
     "manifest.study.study.cluster", "manifest.training.patients_with_event",
 )  # fmt: skip
 HASHES = ("manifest", ("files",))
@@ -140,7 +152,7 @@ def test_all_blanks_are_listed_at_once(cox: Path, tmp_path: Path) -> None:
         c["training"]["events"] = None
 
     def inference(c: dict[str, Any]) -> None:
-        del c["coefficients"][2]["p"]
+        del c["contrasts"][2]["p"]
 
     def evaluation(c: dict[str, Any]) -> None:
         c["concordance"] = {}
@@ -152,7 +164,7 @@ def test_all_blanks_are_listed_at_once(cox: Path, tmp_path: Path) -> None:
     for place in (
         "manifest.training.cohort.licence",
         "manifest.training.events",
-        "inference.coefficients[2].p",
+        "inference.contrasts[2].p",
         "evaluation.concordance",
         "evaluation.concordance.out_of_bag",
     ):
@@ -188,7 +200,7 @@ def test_a_cohort_that_was_no_file_has_no_card(cox: Path, tmp_path: Path) -> Non
         ("manifest", ("training", "predictors", "treatment", "deb_tace"), 1, "must add up to the"),
         ("manifest", ("risk_groups", "training_counts"), [1], "must have one label and one count"),
         ("inference", ("coefficients", 0, "term"), "age", r"term must be tumor_number\[>3\]"),
-        ("inference", ("coefficients", 0, "lower"), 0.0, "lower must be above 0, got 0.0"),
+        ("inference", ("contrasts", 0, "lower"), 0.0, "lower must be above 0, got 0.0"),
         ("inference", ("coefficients",), [], "coefficients must be those of the predictors"),
         ("inference", ("baseline", "times"), [1.0], "must have one number, 0 or more, a time"),
         ("evaluation", ("concordance", "in_sample"), "0.6", "in_sample must be a finite number"),
@@ -262,7 +274,7 @@ def emptied(part: Any, path: str = "card") -> Iterator[tuple[str, Any]]:
 
 MEANT = (
     "statement", "source", "beyond", "limits", "excluded", "changed", "help", "levels", "unit",
-    "range", "form", "notes", "traits", "treatment",
+    "range", "form", "notes", "traits", "treatment", "knots", "curved", "warnings", "proportional",
 )  # fmt: skip
 """Fields of the card that say something by being empty."""
 

@@ -169,9 +169,8 @@ def _proportional(
         "terms": [{"predictor": n} | asdict(t) for n, t in found.tests.items()],
         "global": asdict(found.overall),
         "residuals": _points(found, cohort),
-        "smooth": {
-            name: _curve(found, i, len(columns)) for i, (name, columns) in enumerate(groups.items())
-        },
+        "smooth": {name: _curve(found, i) for i, name in enumerate(groups)},
+        "smooth_band": f"with {BAND:g} standard errors as R's plot.cox.zph",
     }
 
 
@@ -195,18 +194,15 @@ def _points(found: ProportionalHazards, cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _curve(found: ProportionalHazards, i: int, columns: int) -> dict[str, Any] | None:
+def _curve(found: ProportionalHazards, i: int) -> dict[str, Any] | None:
     curve = smooth(found.transformed, found.residuals[:, i], float(found.variance[i]))
     if curve is None:
         return None
     half = BAND * curve.standard_error
-    fixed = 1.0 if columns > 1 else None
     return {
-        "effect_is": "a multiple of the predictor's coefficients" if fixed else "the coefficient",
         "transformed": curve.transformed.tolist(),
         "time": np.interp(curve.transformed, found.transformed, found.time).tolist(),
         "effect": curve.effect.tolist(),
         "lower": (curve.effect - half).tolist(),
         "upper": (curve.effect + half).tolist(),
-        "band": f"{BAND:g} standard errors, as R's plot.cox.zph",
     }

@@ -1,0 +1,54 @@
+"""How figures look, and how they are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_cards.formats import p_value
+from riskscore.tables import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["BLUE", "GREY", "RED", "STYLE", "p_text", "save", "shortened"]
+
+# Okabe and Ito's colours, told apart by readers with any colour vision.
+BLUE = "#0072B2"
+RED = "#D55E00"
+GREY = "#666666"
+DPI = 200
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "riskscore",
+    "text.parse_math": False,  # a level such as "<$5" is no formula
+    "svg.fonttype": "path",
+}
+
+
+def p_text(p: float) -> str:
+    """Return a P value after its letter: "P = 0.031", "P < 0.001"."""
+    text = p_value(p)
+    return f"P {text}" if text.startswith("<") else f"P = {text}"
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text of at most `width` characters."""
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as SVG and PNG, the same bytes for the same numbers; return the files."""
+    made = []
+    # Matplotlib stamps files with the date unless told not to.
+    for suffix, metadata in ((".svg", {"Date": None}), (".png", {})):
+        path = stem.with_name(stem.name + suffix)
+        with write_atomically(path) as partial:
+            figure.savefig(partial, dpi=DPI, metadata=metadata, format=suffix[1:])
+        made.append(path)
+    return made
