@@ -193,7 +193,7 @@ def test_a_cohort_that_was_no_file_has_no_card(cox: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "path", "value", "message"),
     [
-        ("manifest", ("kind",), "net", "kind must be one of cox, forest, got 'net'"),
+        ("manifest", ("kind",), "net", "kind must be one of cox, forest, pipeline, got 'net'"),
         ("inference", ("kind",), "forest", "inference.kind must be the manifest's, got 'forest'"),
         ("manifest", ("training", "cohort", "kind"), "real", "kind must be one of patients, rec"),
         ("manifest", ("training", "flow", "read"), 91, "flow must add up"),
@@ -296,5 +296,5 @@ def test_every_field_of_a_card_is_checked(name: str, request: pytest.FixtureRequ
 def test_none_is_a_blank_unless_it_means_something() -> None:
     """A field that is not marked may not be None."""
     level: Any = None
-    (problem,) = blanks(LevelCount(level, 3, 0.5, reference=True))
+    (problem,) = blanks(LevelCount(level, "yes", 3, 0.5, reference=True))
     assert str(problem).startswith("card.level is empty; write the bundle again")

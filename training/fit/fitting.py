@@ -35,7 +35,8 @@ def fit(
     ModelError
         If the cohort does not support the model.
     """
-    check_name(name or kind)
+    if name is not None:
+        check_name(name)
     if kind not in KINDS:
         raise ModelError(f"model must be one of {', '.join(KINDS)}, got {kind!r}")
     fitted = KINDS[kind](cohort, settings or Settings(), name or kind)
