@@ -94,9 +94,10 @@ class Data:
 
 @dataclass(frozen=True)
 class LevelCount:
-    """A level of a category and how many training rows have it."""
+    """A level of a category, as data and as people read it, and how many training rows have it."""
 
     level: str
+    label: str
     rows: int
     share: float
     reference: bool
@@ -128,6 +129,10 @@ class PredictorFacts:
     range: Annotated[tuple[float, float] | None, EmptyMeans("a category")]
     form: Annotated[str, EmptyMeans("a category")]
     distribution: Annotated[Distribution | None, EmptyMeans("a category")]
+
+    def said(self, level: str) -> str:
+        """Return a level as people read it."""
+        return next((item.label for item in self.levels if item.level == level), level)
 
 
 @dataclass(frozen=True)

@@ -190,9 +190,9 @@ def _predictor(counts: Facts, p: Predictor, rows: int) -> PredictorFacts:
         distribution = Distribution(**{key: found.number(key) for key in keys})
         return PredictorFacts(*common, (), p.unit, p.range, p.form, distribution)
     levels = []
-    for level in p.levels:
+    for level, label in zip(p.levels, p.shown_levels, strict=True):
         n = found.count(level)
-        levels.append(LevelCount(level, n, n / rows if rows else 0.0, level == p.levels[0]))
+        levels.append(LevelCount(level, label, n, n / rows if rows else 0.0, level == p.levels[0]))
     if sum(item.rows for item in levels) != rows:
         found.refuse("", f"must add up to the {rows} rows fitted on", None, FIT_AGAIN)
     return PredictorFacts(*common, tuple(levels), "", None, "", None)

@@ -153,6 +153,10 @@ def _cox_terms(
     return tuple(found)
 
 
+NONE = LevelCount("", "", 0, 0, True)
+"""Stands for the one contrast of a number."""
+
+
 def _term_names(p: PredictorFacts, n_knots: int) -> list[str]:
     if p.levels:
         return [f"{p.name}[{item.level}]" for item in p.levels[1:]]
@@ -165,9 +169,7 @@ def _contrasts(
     inference: Facts, predictors: Sequence[PredictorFacts], *, shrunken: bool
 ) -> tuple[CoxContrast, ...]:
     """Return the hazard ratios; a level is against the reference, a number at two values."""
-    expected = [
-        (p, item.level) for p in predictors for item in p.levels[1:] or [LevelCount("", 0, 0, True)]
-    ]
+    expected = [(p, item.level) for p in predictors for item in p.levels[1:] or [NONE]]
     rows = list(inference.tables("contrasts"))
     if len(rows) != len(expected):
         rule = f"must be {len(expected)}: one a level after the reference, and one a number"
@@ -181,7 +183,7 @@ def _contrasts(
             for key, must in (("value", level), ("reference", reference)):
                 if row.text(key) != must:
                     row.refuse(key, f"must be {must}", row.values.get(key), FIT_AGAIN)
-            compared = f"{level} against {reference}"
+            compared = f"{p.said(level)} against {p.said(reference)}"
         else:
             compared = against(row.number("value"), row.number("reference"), p.unit)
         bounds: tuple[float | None, ...] = (None, None, None)

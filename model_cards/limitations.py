@@ -94,7 +94,7 @@ def _small_level(card: Card) -> Iterator[str]:
             if item.rows < FEWEST_IN_LEVEL:
                 plural = "" if item.rows == 1 else "s"
                 yield (
-                    f'{p.label} "{item.level}" rests on {count(item.rows)} training {who}{plural}: '
+                    f'{p.label} "{item.label}" rests on {count(item.rows)} training {who}{plural}: '
                     "predictions for it are little more than a guess."
                 )
 

@@ -62,7 +62,7 @@ def _value(p: PredictorFacts, *, commonest: bool) -> str | float:
 
 
 def _said(p: PredictorFacts, value: str | float) -> str:
-    return value if isinstance(value, str) else with_unit(value, p.unit)
+    return p.said(value) if isinstance(value, str) else with_unit(value, p.unit)
 
 
 def _answers(
@@ -85,7 +85,7 @@ def _answers(
         ]
         answers.append(
             Answer(
-                treatment=level,
+                treatment=treatment.said(level) if treatment else "",
                 inputs=tuple(patient.items()),
                 estimates=tuple(estimates),
                 median=None if math.isnan(median) else median,

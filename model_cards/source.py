@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from model_cards._facts import FIT_AGAIN, Facts
@@ -62,12 +63,17 @@ def draws_of(
     return Draws(
         draws=content.count("draws"),
         how=content.text("how"),
-        fewest_events=round(events.number("least")),
-        most_events=round(events.number("most")),
+        fewest_events=_whole(events.number("least")),
+        most_events=_whole(events.number("most")),
         columns=_columns(content.table("columns"), predictors, horizons)
         if "columns" in content
         else None,
     )
+
+
+def _whole(value: float) -> int:
+    # What is no number was noted; no card is made of it.
+    return 0 if math.isnan(value) else round(value)
 
 
 def _columns(
@@ -83,7 +89,7 @@ def _columns(
         labels=tuple(p.label for p in predictors),
         rows=tuple(
             ColumnRow(
-                traits=tuple(row.table("profile").text(p.name) for p in predictors),
+                traits=tuple(p.said(row.table("profile").text(p.name)) for p in predictors),
                 hazard_ratio=row.number("hazard_ratio"),
                 coefficient=row.number("coefficient"),
             )

@@ -109,7 +109,7 @@ def plot_explanation(explanation: Explanation, patient: int, ax: Axes | None = N
         end = start + added[j]
         p = manifest.predictors[j]
         value = shares.inputs[patient, j]
-        shown = p.levels[int(value)] if p.is_category else f"{value:.6g} {p.unit_words}"
+        shown = p.shown_levels[int(value)] if p.is_category else f"{value:.6g} {p.unit_words}"
         rows.append(f"{p.label}: {shown}")
         ax.barh(y, added[j], left=start, height=0.62, color=BETTER if added[j] > 0 else WORSE)
         ax.plot([end, end], [y, y + 1], color=PLAIN, lw=0.7)

@@ -171,6 +171,8 @@ def _check_shape(content: Mapping[str, Any], study: Study) -> None:
     horizons = next(iter(study.outcomes.values())).horizons
     if horizons[-1] > content["follow_up_limit"]:
         raise ValueError("follow_up_limit must reach every horizon")
+    if len(content["at_risk"]) != len(times):
+        raise ValueError("at_risk must have one count for each of times")
     if len(content["at_risk_at_horizons"]) != len(horizons):
         raise ValueError("at_risk_at_horizons must have one count for each horizon")
     groups = content["risk_groups"]

@@ -42,7 +42,7 @@ class Scale:
     ----------
     name, label : str
     levels : tuple of str
-        Of a category; empty for a number.
+        Of a category, as a person reads them; empty for a number.
     at : ndarray
         The level's index, or the number, ascending; of a number over the training range.
     points : ndarray
@@ -98,7 +98,13 @@ class Nomogram:
         self.points_per_unit = MOST / widest
         self._lowest = [float(part.min()) for _, _, part in parts]
         self.scales = tuple(
-            Scale(p.name, p.label, p.levels, values, (part - part.min()) * self.points_per_unit)
+            Scale(
+                p.name,
+                p.label,
+                p.shown_levels,
+                values,
+                (part - part.min()) * self.points_per_unit,
+            )
             for p, values, part in parts
         )
 

@@ -60,6 +60,7 @@ class Predictor:
     name: str
     label: str
     levels: tuple[str, ...] = ()
+    level_labels: tuple[str, ...] = ()
     unit: str = ""
     range: tuple[float, float] | None = None
     form: str = "linear"
@@ -77,6 +78,11 @@ class Predictor:
     def index(self) -> dict[str, float]:
         """The number each level has in the model's input: its position, 0 for the reference."""
         return {level: float(i) for i, level in enumerate(self.levels)}
+
+    @property
+    def shown_levels(self) -> tuple[str, ...]:
+        """The levels as a person reads them: their labels, or themselves."""
+        return self.level_labels or self.levels
 
     @property
     def unit_words(self) -> str:
@@ -240,6 +246,8 @@ def _predictor_table(p: Predictor) -> dict[str, Any]:
     table: dict[str, Any] = {"label": p.label}
     if p.is_category:
         table["levels"] = list(p.levels)
+        if p.level_labels:
+            table["level_labels"] = list(p.level_labels)
     else:
         assert p.range is not None
         table |= {"unit": p.unit, "range": list(p.range), "form": p.form}
@@ -303,8 +311,13 @@ def _read_predictor(name: str, reader: Reader) -> Predictor:
         "codes": reader.pairs("codes"),
     }
     if "levels" in reader:
-        reader.keys("levels", *common)
-        return Predictor(levels=reader.levels("levels"), **shared)
+        reader.keys("levels", "level_labels", *common)
+        levels = reader.levels("levels")
+        labels = reader.levels("level_labels") if "level_labels" in reader else ()
+        if labels and len(labels) != len(levels):
+            remedy = "label every level, in their order"
+            reader.refuse("level_labels", f"must be {len(levels)}", ", ".join(labels), remedy)
+        return Predictor(levels=levels, level_labels=labels, **shared)
     reader.keys("unit", "range", "form", "knots", *common)
     if "range" not in reader:
         rule = "must have levels (a category) or unit and range (a number)"

@@ -83,9 +83,10 @@ def test_examples_are_what_load_model_answers(cox: Path, cox_card: Card) -> None
     table = rows_of(render_markdown(cox_card), "What it answers: examples")
     model = load_model(cox)
     reference = {p.name: p.levels[0] for p in model.manifest.predictors}
-    for level in ("deb_tace", "deb_tace_sorafenib"):
+    labels = {"deb_tace": "DEB-TACE", "deb_tace_sorafenib": "DEB-TACE with sorafenib"}
+    for level, label in labels.items():
         p = model.predict({**reference, "treatment": level})
-        row = next(row for row in table if row[0] == level)
+        row = next(row for row in table if row[0] == label)
         for cell, s, low, high in zip(
             row[1:5], p.survival.loc[0], p.lower.loc[0], p.upper.loc[0], strict=True
         ):

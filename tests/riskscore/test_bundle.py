@@ -89,6 +89,7 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
             "cut_points must ascend",
         ),
         ({"risk_groups": {"labels": "ab", "cut_points": [1]}}, "one label more than cut_points"),
+        ({"at_risk": [3]}, "at_risk must have one count for each of times"),
         ({"at_risk_at_horizons": [3]}, "at_risk_at_horizons must have one count for each horizon"),
         ({"follow_up_limit": 3.0}, "follow_up_limit must reach every horizon"),
         ({"files": 3}, "files must be a table"),

@@ -141,7 +141,7 @@ def test_the_drawing_ends_at_the_prediction(with_age: dict[str, RiskModel]) -> N
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels[0] == "Typical patient"
     assert labels[-1] == "This patient"
-    assert "Number of tumours: >3" in labels
+    assert "Number of tumours: more than 3" in labels
     assert "Age: 41 years" in labels
     assert found.plot().figure is not None
 
@@ -161,7 +161,7 @@ def test_points_add_up_to_the_prediction(with_age: dict[str, RiskModel]) -> None
     assert max(scale.points.max() for scale in nomogram.scales) == pytest.approx(100)
     assert min(scale.points.min() for scale in nomogram.scales) == 0
     stated = nomogram.to_dict()["scales"][0]
-    assert stated["levels"] == ["<=3", ">3"]
+    assert stated["levels"] == ["3 or fewer", "more than 3"]
     assert stated["points"][0] == 0
 
 
@@ -184,7 +184,7 @@ def test_the_nomogram_is_drawn_with_every_scale(with_age: dict[str, RiskModel]) 
     assert titles[5] == "Age\n(years)"
     assert titles[6] == "Total points"
     assert titles[-1] == "Overall survival\nat month 24, %"
-    assert [t.get_text() for t in figure.axes[1].texts] == ["<=3", ">3"]
+    assert [t.get_text() for t in figure.axes[1].texts] == ["3 or fewer", "more than 3"]
 
 
 def test_only_a_cox_model_has_points(with_age: dict[str, RiskModel]) -> None:

@@ -196,3 +196,15 @@ def test_optional_keys_are_kept() -> None:
         "help": "as registered",
         "codes": {"loinc": "46098-0"},
     }
+
+
+def test_levels_have_labels_for_people() -> None:
+    """A label a level, in their order; the levels themselves where there are none."""
+    plain = Study.from_dict(VALID)
+    assert plain.predictors["sex"].shown_levels == ("male", "female")
+    study = Study.from_dict(changed("predictors.sex.level_labels", ["Men", "Women"]))
+    assert study.predictors["sex"].shown_levels == ("Men", "Women")
+    assert Study.from_dict(study.to_dict()) == study
+    three = changed("predictors.sex.level_labels", ["a", "b", "c"])
+    with pytest.raises(StudyError, match="level_labels must be 2, got 'a, b, c'; label every"):
+        Study.from_dict(three)
