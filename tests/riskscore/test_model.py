@@ -274,7 +274,7 @@ def test_a_graph_of_another_shape_is_refused(cox_bundle: Path, tmp_path: Path) -
         (lambda c: c.update(statement=""), "its statement"),
         (lambda c: c.update(id="../../x"), "its id"),
         (lambda c: c["study"]["study"].update(time_unit="day"), "its time_unit"),
-        (lambda c: c["times"].pop(), "its times"),
+        (lambda c: (c["times"].pop(), c["at_risk"].pop()), "its times"),
         (lambda c: c["study"]["predictors"]["treatment"]["levels"].reverse(), "its predictors"),
     ],
 )
