@@ -1,4 +1,4 @@
-"""The `riskscore` command: which models there are, what one is, and what it predicts."""
+"""The `riskscore` command: which models there are, what one is, predicts, and is worth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from riskscore._command import count, run_command, times
 from riskscore.bundle import open_bundle, shipped_bundles
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest, json_bytes
-from riskscore.model import load_model
+from riskscore.model import RiskModel, load_model
 from riskscore.study import load_study
 from riskscore.tables import read_table, write_atomically, write_table
 
@@ -50,6 +50,26 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--out", metavar="OUT", help="file to write (default: CSV on standard output)"
     )
     predict.set_defaults(run=_predict)
+
+    for name, what, run in (
+        ("compare", "predict under each treatment, and the difference", _compare),
+        ("explain", "share out a prediction among the predictors", _explain),
+    ):
+        asked = commands.add_parser(name, help=what)
+        asked.add_argument(
+            "model", metavar="MODEL", help="id of a shipped model, or path of a bundle"
+        )
+        asked.add_argument("table", metavar="TABLE", help="patients: .csv, .parquet or .xlsx")
+        asked.add_argument(
+            "--times" if name == "compare" else "--time",
+            type=times if name == "compare" else float,
+            metavar="T,T" if name == "compare" else "T",
+            help="when, in the study's unit (default: horizons, or the first of them)",
+        )
+        asked.add_argument(
+            "-o", "--out", metavar="OUT", help="file to write (default: CSV on standard output)"
+        )
+        asked.set_defaults(run=run)
 
     validate = commands.add_parser("validate", help="judge a model on patients of your own")
     validate.add_argument(
@@ -90,9 +110,7 @@ def _validate(chosen: argparse.Namespace) -> int:
         with write_atomically(chosen.out) as partial:
             partial.write_bytes(json_bytes(found.to_dict()))
     print(text(found))
-    if model.manifest.statement:
-        print(f"{model.manifest.id}: {model.manifest.statement}", file=sys.stderr)
-    return 0
+    return _state(model)
 
 
 def _models(_: argparse.Namespace) -> int:
@@ -126,10 +144,52 @@ def _predict(chosen: argparse.Namespace) -> int:
     _refuse_loss(table, predicted, chosen)
     # The patients' own columns come first, so that a row can be told from its neighbours.
     result = table.join(predicted.set_axis(table.index))
+    _write(result, chosen)
+    return _state(model)
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    model = load_model(chosen.model)
+    table = _patients(chosen)
+    found = model.compare(table, chosen.times)
+    _write(found.to_frame(), chosen)
+    print(f"{found.statement} Interval: {found.contrast.interval}.", file=sys.stderr)
+    return _state(model)
+
+
+def _explain(chosen: argparse.Namespace) -> int:
+    model = load_model(chosen.model)
+    found = model.explain(_patients(chosen), chosen.time)
+    frame = found.contributions.rename_axis("patient").reset_index()
+    frame.insert(1, "reference", found.reference_survival)
+    _write(frame.assign(survival=found.survival.to_numpy()), chosen)
+    typical = ", ".join(f"{name} {value}" for name, value in found.reference.items())
+    unit = model.manifest.study.time_unit
+    print(
+        f"What each value adds to survival at {unit} {found.shares.time:g}, from that of a typical "
+        f"training patient ({typical}). It describes the model, not causes.",
+        file=sys.stderr,
+    )
+    return _state(model)
+
+
+def _patients(chosen: argparse.Namespace) -> pd.DataFrame:
+    """Return the table, its rows numbered from 1 as in every message."""
+    if chosen.out and Path(chosen.out).resolve() == Path(chosen.table).resolve():
+        rule = "must not be the table of patients"
+        raise InputError([Problem(None, "--out", rule, chosen.out, "name another file")])
+    table = read_table(chosen.table)
+    return table.set_axis(range(1, len(table) + 1))
+
+
+def _write(frame: pd.DataFrame, chosen: argparse.Namespace) -> None:
     if chosen.out:
-        write_table(result, chosen.out)
+        write_table(frame, chosen.out)
     else:
-        result.to_csv(sys.stdout, index=False)
+        frame.to_csv(sys.stdout, index=False)
+
+
+def _state(model: RiskModel) -> int:
     if model.manifest.statement:
         print(f"{model.manifest.id}: {model.manifest.statement}", file=sys.stderr)
     return 0

@@ -166,3 +166,35 @@ def test_models_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Overall survival" in row
     assert " 90 " in row
     assert "reconstructed" in row
+
+
+def test_compare_prints_differences_and_what_they_are_not(
+    cox_bundle: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row a patient and time, numbered from 1; Python's own numbers; the caution apart."""
+    assert main(["compare", str(cox_bundle), str(table), "--times", "6,12"]) == 0
+    out, err = capsys.readouterr()
+    printed = pd.read_csv(io.StringIO(out), float_precision="round_trip")
+    expected = load_model(cox_bundle).compare(pd.read_csv(table), [6, 12]).to_frame()
+    assert printed["patient"].tolist() == [1, 1, 2, 2]
+    assert printed["difference"].tolist() == expected["difference"].tolist()
+    assert printed["difference_lower"].tolist() == expected["difference_lower"].tolist()
+    assert "association" in err
+    assert "not for care" in err
+
+
+def test_explain_writes_the_shares(
+    cox_bundle: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reference and shares sum to the survival in the same row."""
+    out = tmp_path / "shares.csv"
+    assert main(["explain", str(cox_bundle), str(table), "--time", "12", "-o", str(out)]) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "describes the model, not causes" in told.err
+    found = pd.read_csv(out)
+    parts = found.drop(columns=["patient", "survival"]).sum(axis=1)
+    assert parts.tolist() == pytest.approx(found["survival"].tolist(), abs=1e-12)
+    assert main(["explain", str(cox_bundle), str(table), "-o", str(table)]) == 2
+    assert "--out must not be the table of patients" in capsys.readouterr().err
+    assert main(["explain", "deb-tace-hcc/os/forest", str(table)]) == 2
