@@ -135,7 +135,7 @@ def _cox_terms(
 ) -> tuple[CoxTerm, ...]:
     """Return the equation: its terms must be those of the predictors, in the study's order."""
     rows = list(inference.tables("coefficients"))
-    found = []
+    found: list[CoxTerm] = []
     expected: list[str] = []
     for p in predictors:
         knots: tuple[float, ...] = ()

@@ -16,7 +16,13 @@ from training.fit import KINDS, Fitted, Settings, fit
 from training.forest import SPLITTINGS
 from training.progress import working
 
-__all__ = ["add_fit_parser", "coefficient_lines", "cohort_line", "importance_lines"]
+__all__ = [
+    "add_fit_parser",
+    "coefficient_lines",
+    "cohort_line",
+    "hypothesis_lines",
+    "importance_lines",
+]
 
 
 def add_fit_parser(commands: Any) -> None:
@@ -103,7 +109,7 @@ def coefficient_lines(inference: dict[str, Any]) -> list[str]:
     return lines
 
 
-def test_lines(inference: dict[str, Any]) -> list[str]:
+def hypothesis_lines(inference: dict[str, Any]) -> list[str]:
     """Return a Cox model's tests, and its warnings, as aligned lines."""
     lines = []
     if inference["penalty"]:
@@ -182,7 +188,7 @@ def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:
     inference, c = fitted.inference, fitted.evaluation["concordance"]
     if manifest.kind == "cox":
         lines += [f"Cox model (variance: {inference['variance']})", *coefficient_lines(inference)]
-        lines += test_lines(inference)
+        lines += hypothesis_lines(inference)
     else:
         lines += [f"Forest of {inference['trees']} trees", *importance_lines(inference)]
     lines += [

@@ -34,7 +34,7 @@ def draw_hazard_ratios(inference: dict[str, Any]) -> Figure:
     rows = inference["contrasts"]
     shrunken = inference["penalty"] is not None
     height = ROW * len(rows) + 1.25
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(WIDTH, height))
         bottom, top = 0.72 / height, 1 - 0.53 / height
         axes = figure.add_axes((0.40, bottom, 0.30, top - bottom))

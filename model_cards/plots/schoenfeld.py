@@ -38,6 +38,7 @@ def draw_schoenfeld(inference: dict[str, Any], unit: str) -> Figure | None:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     found = inference["proportional_hazards"]
     if found is None:
@@ -47,9 +48,9 @@ def draw_schoenfeld(inference: dict[str, Any], unit: str) -> Figure | None:
     columns = min(COLUMNS, len(tests))
     lines = -(-len(tests) // columns)
     height = PANEL[1] * lines + 0.55
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(PANEL[0] * columns + 0.2, height), layout="constrained")
-        figure.get_layout_engine().set(rect=(0, 0.5 / height, 1, 1 - 0.5 / height))  # type: ignore[union-attr]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        layout = ConstrainedLayoutEngine(rect=(0, 0.5 / height, 1, 1 - 0.5 / height))
+        figure = Figure(figsize=(PANEL[0] * columns + 0.2, height), layout=layout)
         panels = figure.subplots(lines, columns, squeeze=False).ravel()
         for axes, test in zip(panels, tests, strict=False):
             _panel(axes, found, test, labels[test["predictor"]], _fitted(inference, test), unit)

@@ -44,11 +44,13 @@ def shortened(text: str, width: int) -> str:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure as SVG and PNG, the same bytes for the same numbers; return the files."""
+    import matplotlib as mpl
+
     made = []
-    # Matplotlib stamps files with the date unless told not to.
+    # Matplotlib stamps files with the date, and names parts at random, unless told not to.
     for suffix, metadata in ((".svg", {"Date": None}), (".png", {})):
         path = stem.with_name(stem.name + suffix)
-        with write_atomically(path) as partial:
+        with write_atomically(path) as partial, mpl.rc_context(STYLE):  # type: ignore[arg-type]
             figure.savefig(partial, dpi=DPI, metadata=metadata, format=suffix[1:])
         made.append(path)
     return made

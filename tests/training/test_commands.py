@@ -35,6 +35,7 @@ def test_fit_writes_a_bundle_and_prints_its_table(
     assert [c["term"].split("[")[0] for c in inference["coefficients"]] == list(CORE_FOUR)
     assert set(inference["coefficients"][0]) == {
         "term", "coef", "se", "hazard_ratio", "lower", "upper", "p",
+        "predictor", "level", "form", "knots", "part",
     }  # fmt: skip
     for c in inference["coefficients"]:
         assert f"{c['hazard_ratio']:.3f}   {c['lower']:.3f} to {c['upper']:.3f}" in out

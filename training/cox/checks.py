@@ -60,7 +60,7 @@ def refuse_collinear(
         before, here = correlation[:k, :k], correlation[:k, k]
         weights = np.linalg.solve(before, here)
         if 1 - here @ weights < COLLINEAR:
-            others = [names[j] for j in np.flatnonzero(np.abs(weights) > 1e-6)]
+            others = [names[j] for j in np.flatnonzero(np.abs(weights) > 1e-6).tolist()]
             if {name.rstrip("'") for name in (names[k], *others)} == {names[k].rstrip("'")}:
                 raise ModelError(
                     f"the spline of {others[0]} cannot be told from a simpler curve: {names[k]} is "

@@ -143,7 +143,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
                 )
             self.variance_ = influence.T @ influence
             score = cluster_sums(sets.sums(np.zeros_like(self.coef_)).score_residuals, groups)
-            self.tests_["robust_score"] = quadratic(score.sum(axis=0), score.T @ score)
+            spread = np.asarray(score.T @ score, dtype=np.float64)
+            self.tests_["robust_score"] = quadratic(score.sum(axis=0), spread)
         self.tests_["wald"] = quadratic(self.coef_, self.variance_)
 
     def predict(self, X: FloatArray) -> FloatArray:

@@ -41,4 +41,5 @@ def dfbeta(model: CoxModel) -> FloatArray:
 
     Approximately the coefficients less those of a fit without the row; NaN with a penalty.
     """
-    return model.sums_.score_residuals @ model.information_variance_
+    found: FloatArray = model.sums_.score_residuals @ model.information_variance_
+    return found

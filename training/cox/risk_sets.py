@@ -127,6 +127,12 @@ class RiskSets:
         total, _ = self._totals(risk[None, :])
         return float(self._of_deaths @ coef - np.log(total).sum())
 
+    def baseline(self, coef: FloatArray) -> FloatArray:
+        """Return the cumulative baseline hazard at `times`."""
+        total, _ = self._totals(np.exp(coef @ self.W)[None, :])
+        hazard: FloatArray = np.cumsum(self._by_time(1.0 / total))
+        return hazard
+
     def score_with_time(
         self, coef: FloatArray, g: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:

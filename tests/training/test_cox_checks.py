@@ -1,0 +1,133 @@
+"""What a cohort cannot support is refused, or warned of, by predictor and level, with a remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sksurv.util import Surv
+
+from riskscore.errors import ModelError
+from riskscore.study import load_study
+from tests.conftest import simulate
+from training.cohort import check_cohort
+from training.commands import coefficient_lines, hypothesis_lines
+from training.cox import CoxModel
+from training.fit import Settings, fit
+
+REMEDY = "--penalty auto"
+
+
+def outcomes(n: int = 60) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Return a column of 0 and 1, and outcomes it has nothing to do with."""
+    random = np.random.default_rng(0)
+    z = random.integers(0, 2, n).astype(float)
+    return z, Surv.from_arrays(random.random(n) < 0.8, random.exponential(10, n) + 1)
+
+
+def test_a_combination_is_named_with_what_it_combines() -> None:
+    """The column, and only the columns it is made of."""
+    z, y = outcomes()
+    random = np.random.default_rng(1)
+    a, b = random.normal(size=(2, len(z)))
+    with pytest.raises(ModelError, match=f"d is a combination of a, c; leave one.*{REMEDY}"):
+        CoxModel(names=("a", "b", "c", "d")).fit(np.column_stack([a, b, z, a - 2 * z]), y)
+    shrunken = CoxModel(names=("a", "d"), penalty=1.0).fit(np.column_stack([a, a]), y)
+    assert shrunken.coef_[0] == pytest.approx(shrunken.coef_[1])  # equal columns share alike
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
+def test_a_constant_is_refused(penalty: float, value: float) -> None:
+    """With a penalty too: it cannot tell patients apart."""
+    z, y = outcomes()
+    with pytest.raises(ModelError, match="same is constant in this cohort.*--predictors"):
+        CoxModel(names=("z", "same"), penalty=penalty).fit(
+            np.column_stack([z, np.full(len(z), value)]), y
+        )
+
+
+def test_a_spline_that_is_no_curve_is_refused_as_such() -> None:
+    """Its parts repeat one another: fewer knots is the remedy, not another predictor."""
+    z, y = outcomes()
+    x = np.linspace(0, 1, len(z))
+    names = ("afp", "afp'")
+    with pytest.raises(ModelError, match="the spline of afp cannot be told from.*fewer knots"):
+        CoxModel(names=names).fit(np.column_stack([x, 2 * x]), y)
+
+
+def test_a_separating_column_is_refused_and_a_ridge_is_the_remedy() -> None:
+    """Only patients with it have an event, whatever its scale."""
+    z, y = outcomes()
+    y = Surv.from_arrays(z == 1, y["time"])
+    for unit in (1.0, 1e-4, 1e4):
+        with pytest.raises(ModelError, match=f"coefficient of beta runs away.*{REMEDY}"):
+            CoxModel(names=("beta",)).fit(unit * z[:, None], y)
+        assert np.isfinite(CoxModel(penalty=1.0).fit(unit * z[:, None], y).coef_).all()
+
+
+def test_too_few_patients_for_a_robust_variance_are_refused() -> None:
+    """Two patients cannot tell the errors of two coefficients."""
+    z, y = outcomes()
+    x = np.random.default_rng(2).normal(size=len(z))
+    with pytest.raises(ModelError, match="2 terms needs more than 2 patients; there are 2"):
+        CoxModel().fit(np.column_stack([z, x]), y, np.arange(len(z)) % 2)
+
+
+def test_a_level_without_events_is_named() -> None:
+    """A hazard ratio of 0 or infinity is no estimate; the ridge gives one."""
+    frame = simulate(120, 3)
+    frame.loc[frame["extrahepatic_metastasis"] == "yes", "death"] = 0
+    names = ("extrahepatic_metastasis", "age")
+    cohort = check_cohort(frame, load_study("deb-tace-hcc"), "os", names)
+    message = (
+        r"extrahepatic_metastasis: none of the \d+ rows with level yes has an event.*merge the "
+        f"level.*{REMEDY}"
+    )
+    with pytest.raises(ModelError, match=message):
+        fit(cohort, "cox")
+    ratio = fit(cohort, "cox", Settings(penalty=5.0)).inference["coefficients"][0]["hazard_ratio"]
+    assert 0 < ratio < 1
+
+
+def test_few_events_a_coefficient_are_warned_of_and_printed() -> None:
+    """Below ten; the warning says how many, and what to do."""
+    names = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age")
+    cohort = check_cohort(simulate(60, 3), load_study("deb-tace-hcc"), "os", names)
+    events = int(cohort.event.sum())
+    assert events < 50
+    inference = fit(cohort, "cox").inference
+    (warning,) = inference["warnings"]
+    assert warning.startswith(f"{events} events for 5 coefficients are {events / 5:.1f} a coef")
+    assert any(f"warning: {events} events" in line for line in hypothesis_lines(inference))
+    few = check_cohort(simulate(60, 3), load_study("deb-tace-hcc"), "os", ("treatment",))
+    assert fit(few, "cox").inference["warnings"] == []
+
+
+def test_what_the_command_prints_has_every_test() -> None:
+    """Whole model, each predictor's proportional hazards; with a ridge, ratios alone."""
+    cohort = check_cohort(simulate(200, 3), load_study("deb-tace-hcc"), "os", ("treatment", "age"))
+    inference = fit(cohort, "cox", Settings(ties="breslow")).inference
+    assert inference["ties"] == "breslow"
+    assert inference["baseline"]["method"] == "Breslow"
+    text = "\n".join(hypothesis_lines(inference))
+    for what in ("likelihood ratio", "Wald", "score", "age: proportional", "hazards, all"):
+        assert what in text
+    shrunken = fit(cohort, "cox", Settings(penalty=3.0)).inference
+    assert "ridge penalty 3 (given)" in "\n".join(hypothesis_lines(shrunken))
+    assert all("to" not in line.split() for line in coefficient_lines(shrunken))
+
+
+@pytest.mark.parametrize("penalty", [-1.0, np.inf, np.nan])
+def test_an_estimator_s_settings_are_checked(penalty: float) -> None:
+    """Ties, penalty and the scale of curves."""
+    z, y = outcomes()
+    with pytest.raises(ModelError, match="penalty must be 0 or a number above, got"):
+        CoxModel(penalty=penalty).fit(z[:, None], y)
+    with pytest.raises(ModelError, match="ties must be one of efron, breslow, got 'exact'"):
+        CoxModel(ties="exact").fit(z[:, None], y)  # type: ignore[arg-type]
+    model = CoxModel().fit(z[:, None], y)
+    with pytest.raises(ModelError, match="scale must be one of log-log, log, plain, got 'logit'"):
+        model.predict_curves(z[:2, None], scale="logit")  # type: ignore[arg-type]
