@@ -67,6 +67,7 @@ def band(survival: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatA
     inside = (survival > 0) & (survival < 1)
     s = np.where(inside, survival, 0.5)
     hazard = -np.log(s)
-    half = Z * np.sqrt(variance) / (s * hazard)
+    # Beyond 700 the exponential overflows; the bounds are 0 and 1 long before.
+    half = np.minimum(Z * np.sqrt(variance) / (s * hazard), 700.0)
     lower, upper = s ** np.exp(half), s ** np.exp(-half)
     return np.where(inside, lower, survival), np.where(inside, upper, survival)
