@@ -1,0 +1,157 @@
+"""Who is drawn: bootstrap resamples and folds, of patients, each from the seed and its number.
+
+Whatever the number of workers, the same seed gives the same draws.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from riskscore.errors import ModelError
+from training.cohort import Cohort
+from training.progress import doing
+
+__all__ = ["Replicates", "folds", "patients_of", "replicate", "resample"]
+
+IntArray = NDArray[np.intp]
+T = TypeVar("T")
+
+SPREAD_FROM = 60.0
+"""Seconds of work from which processes are started; before that starting them costs more."""
+
+
+@dataclass
+class Replicates:
+    """How many replicates were asked for, and what became of them.
+
+    Attributes
+    ----------
+    asked : int
+    results : list
+        Of those that were done, in order.
+    failed : Counter of str
+        Reasons of those that could not be.
+    stopped : bool
+        Whether somebody stopped the work before its end.
+    """
+
+    asked: int
+    results: list[Any] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+    stopped: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts, for JSON."""
+        return {
+            "asked": self.asked,
+            "done": len(self.results),
+            "failed": sum(self.failed.values()),
+            "reasons": dict(self.failed.most_common()),
+            "stopped_early": self.stopped,
+        }
+
+
+def patients_of(cohort: Cohort) -> tuple[int, IntArray]:
+    """Return the number of patients, and each row's patient from 0."""
+    if cohort.groups is None:
+        return len(cohort.time), np.arange(len(cohort.time))
+    ids, patient = np.unique(cohort.groups, return_inverse=True)
+    return len(ids), patient
+
+
+def resample(cohort: Cohort, seed: int, number: int) -> IntArray:
+    """Return the rows of a bootstrap resample of the patients, repeats included."""
+    n, patient = patients_of(cohort)
+    drawn = np.random.default_rng([seed, number]).integers(n, size=n)
+    return np.repeat(np.arange(len(patient)), np.bincount(drawn, minlength=n)[patient])
+
+
+def folds(cohort: Cohort, k: int, seed: int, repeat: int) -> IntArray:
+    """Return each row's fold: patients dealt out at random, those with an event first.
+
+    Raises
+    ------
+    ModelError
+        If there are too few patients, or patients with an event, for the folds.
+    """
+    n, patient = patients_of(cohort)
+    died = np.bincount(patient, cohort.event) > 0
+    if not 2 <= k <= n:
+        raise ModelError(f"folds must be 2 to the number of patients, {n}; got {k}")
+    if died.sum() < k:
+        raise ModelError(
+            f"{int(died.sum())} patients with an event leave a fold of {k} without one; use at "
+            f"most {max(int(died.sum()), 2)} folds, or --method bootstrap"
+        )
+    shuffled = np.random.default_rng([seed, repeat]).permutation(n)
+    dealt = shuffled[np.argsort(~died[shuffled], kind="stable")]
+    fold = np.empty(n, dtype=np.intp)
+    fold[dealt] = np.arange(n) % k
+    found: IntArray = fold[patient]
+    return found
+
+
+def replicate(
+    one: Callable[[int], T], asked: int, n_jobs: int, what: str = "resample"
+) -> Replicates:
+    """Do every replicate, in processes where that pays, and keep what is done if stopped.
+
+    A replicate that raises `ModelError` or `ValueError` is counted with its reason. The first is
+    done here and timed. Any joblib backend that is set around the call (a cluster's, say) is used.
+
+    Raises
+    ------
+    ModelError
+        If every replicate fails.
+    """
+    found = Replicates(asked)
+    started = clock.monotonic()
+    try:
+        for number, (result, reason) in enumerate(_outcomes(one, asked, n_jobs, started), 1):
+            if reason is None:
+                found.results.append(result)
+            else:
+                found.failed[reason] += 1
+            left = (clock.monotonic() - started) / number * (asked - number)
+            doing(f"{what} {number} of {asked}, {left:.0f} s left")
+    except KeyboardInterrupt:
+        found.stopped = True
+        if not found.results:
+            raise
+    if asked and not found.results:
+        reason, times = found.failed.most_common(1)[0]
+        raise ModelError(
+            f"no {what} supports the model: the cohort is too small for it ({times} times: {reason})"
+        )
+    return found
+
+
+def _outcomes(
+    one: Callable[[int], T], asked: int, n_jobs: int, started: float
+) -> Iterator[tuple[T | None, str | None]]:
+    if not asked:
+        return
+    yield _try(one, 0)
+    estimated = (clock.monotonic() - started) * (asked - 1)
+    rest = range(1, asked)
+    if n_jobs == 1 or estimated < SPREAD_FROM:
+        yield from (_try(one, number) for number in rest)
+        return
+    yield from Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_try)(one, number) for number in rest
+    )
+
+
+def _try(one: Callable[[int], T], number: int) -> tuple[T | None, str | None]:
+    try:
+        return one(number), None
+    except (ModelError, ValueError) as error:
+        return None, str(error)
