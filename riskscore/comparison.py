@@ -217,7 +217,8 @@ def contrast_of(model: RiskModel, X: FloatArray, times: FloatArray) -> Contrast:
     assert treatment is not None  # asked for before the input was read
     if model.is_unstable and model.sensitivity is None:
         raise ModelError(
-            f"model must not be a forest of a reconstructed cohort to compare, {manifest.id} is: "
+            f"model must not be a {manifest.kind} of a reconstructed cohort to compare, "
+            f"{manifest.id} is: "
             "cohorts that fit the published figures equally well disagree widely about it; take "
             "the Cox model of the same study"
         )

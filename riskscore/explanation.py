@@ -202,7 +202,8 @@ def shares_of(model: RiskModel, X: FloatArray, time: float) -> Shares:
     manifest = model.manifest
     if model.is_unstable:
         raise ModelError(
-            f"model must not be a forest of a reconstructed cohort to explain, {manifest.id} is: "
+            f"model must not be a {manifest.kind} of a reconstructed cohort to explain, "
+            f"{manifest.id} is: "
             "cohorts that fit the published figures equally well give it widely different answers; "
             "take the Cox model of the same study"
         )

@@ -30,11 +30,6 @@ FOREST_ON_RECONSTRUCTION = (
     "the published figures equally well give it widely different predictions."
 )
 
-FOREST_ON_RECONSTRUCTION = (
-    "A forest fitted on a reconstructed cohort demonstrates the software only: cohorts that fit "
-    "the published figures equally well give it widely different predictions."
-)
-
 
 def check_name(name: str) -> None:
     """Refuse a model's name that cannot be the last part of its id."""
