@@ -46,10 +46,9 @@ def measure() -> Iterator[str]:
     )
 
 
-def cohort() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def cohort(n: int = PATIENTS) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return seven predictors like those of the two real cohorts, with times in whole days."""
     rng = np.random.default_rng(0)
-    n = PATIENTS
     X = np.column_stack(
         [
             *(rng.random((4, n)) < [[0.7], [0.1], [0.1], [0.2]]),
