@@ -45,7 +45,7 @@ def draw_schoenfeld(inference: dict[str, Any], unit: str) -> Figure | None:
         return None
     labels = {c["predictor"]: c["label"] for c in inference["contrasts"]}
     tests = found["terms"]
-    columns = min(COLUMNS, len(tests))
+    columns = 2 if len(tests) == 4 else min(COLUMNS, len(tests))  # no panel alone in its row
     lines = -(-len(tests) // columns)
     height = PANEL[1] * lines + 0.55
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]

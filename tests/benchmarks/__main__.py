@@ -8,7 +8,14 @@ import platform
 import sys
 from importlib.metadata import version
 
-from tests.benchmarks import audit_false_alarms, converters, forest_size, metrics_speed, one_patient
+from tests.benchmarks import (
+    audit_false_alarms,
+    converters,
+    cox_speed,
+    forest_size,
+    metrics_speed,
+    one_patient,
+)
 
 __all__ = ["main"]
 
@@ -16,6 +23,7 @@ BENCHMARKS = {
     "one-patient": one_patient.measure,
     "forest-size": forest_size.measure,
     "converters": converters.measure,
+    "cox-speed": cox_speed.measure,
     "audit-false-alarms": audit_false_alarms.measure,
     "metrics-speed": metrics_speed.measure,
 }

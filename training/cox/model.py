@@ -116,7 +116,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.sums_: RiskSetSums = sets.sums(self.coef_)
         self.loglik_null_ = found.at_start.loglik
         self.tests_: dict[str, ChiSquare] = {}
-        self.information_variance_ = self.variance_ = np.full((len(scale), len(scale)), np.nan)
+        self.information_variance_: FloatArray = np.full((len(scale), len(scale)), np.nan)
+        self.variance_: FloatArray = self.information_variance_
         if not self.penalty:
             self._infer(sets, groups, names, scale)
             self.tests_["score"] = quadratic(found.at_start.gradient, found.at_start.information)
@@ -129,7 +130,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         names: tuple[str, ...],
         scale: FloatArray,
     ) -> None:
-        inverse = np.linalg.inv(self.sums_.information)
+        inverse: FloatArray = np.linalg.inv(self.sums_.information).astype(np.float64)
         refuse_runaway(np.sqrt(np.diag(inverse)) * scale, True, names)
         self.information_variance_ = self.variance_ = inverse
         statistic = 2 * (self.sums_.loglik - self.loglik_null_)
