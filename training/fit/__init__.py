@@ -4,7 +4,8 @@
 everything the bundle says; `Fitted.write` makes the directory.
 """
 
-from training.fit.fitted import Fitted, Settings
+from training.fit.fitted import Fitted
 from training.fit.fitting import KINDS, fit
+from training.settings import Settings
 
 __all__ = ["KINDS", "Fitted", "Settings", "fit"]

@@ -14,8 +14,9 @@ from training.cox.penalty import PenaltyChoice, choose_penalty
 from training.encoding import StudyEncoder
 from training.evaluate import evaluate_by_refits
 from training.fit.cox_inference import inference_of
-from training.fit.fitted import Fitted, Settings
+from training.fit.fitted import Fitted
 from training.fit.manifest import manifest_of
+from training.settings import Settings
 
 __all__ = ["fit_cox"]
 

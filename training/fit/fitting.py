@@ -9,9 +9,10 @@ from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.fit.attachments import attachments
 from training.fit.cox import fit_cox
-from training.fit.fitted import Fitted, Settings
+from training.fit.fitted import Fitted
 from training.fit.forest import fit_forest
 from training.fit.manifest import check_name
+from training.settings import Settings
 
 __all__ = ["KINDS", "fit"]
 

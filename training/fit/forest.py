@@ -8,13 +8,14 @@ from sklearn.pipeline import Pipeline
 
 from training.cohort import Cohort
 from training.encoding import StudyEncoder
-from training.fit.fitted import Fitted, Settings
+from training.fit.fitted import Fitted
 from training.fit.forest_evaluation import IMPORTANCE_INTERVAL, evaluate_forest, importance
 from training.fit.manifest import manifest_of
 from training.forest import BAG, CompactForest
 from training.forest.little_bags import LEVEL
 from training.forest.tuning import tune
 from training.progress import doing
+from training.settings import Settings
 
 __all__ = ["fit_forest"]
 

@@ -1,1 +1,1 @@
-"""How good is the procedure on patients it has not seen? Judged on its own cohort, by resampling."""
+"""How good is a procedure on patients it has not seen? Judged on its own cohort, by resampling."""

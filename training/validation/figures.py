@@ -1,7 +1,7 @@
 """Every index of one set of predictions on one set of patients: figures alone, and fast.
 
-Definitions are those of `riskscore.metrics`, where the intervals are; a test holds the two together.
-Here a set of patients is prepared once and judged again and again.
+Definitions are those of `riskscore.metrics`, where the intervals are; a test holds the two
+together. Here a set of patients is prepared once and judged again and again.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ class Sample:
         survival = np.cumprod(1 - self.outcome.deaths / self.outcome.at_risk)
         self.survival = np.where(place >= 0, survival[place], 1.0)
         # A horizon without an event before it or anybody beyond it says nothing.
-        judged = case.any(axis=0) & self.beyond.any(axis=0)
-        self.judged = judged[plan.at]
+        judged = np.asarray(case.any(axis=0) & self.beyond.any(axis=0))
+        self.judged: list[bool] = judged[plan.at].tolist()
 
     def figures(
         self, score: FloatArray, survival: FloatArray, r2: float = np.nan, slope: bool = True

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from riskscore.errors import ModelError
 from training.cohort import Cohort
-from training.fit.fitted import Settings
+from training.settings import Settings
 from training.validation.figures import AT, OVERALL, THRESHOLDS, Figures, Plan, Sample, nagelkerke
 from training.validation.instability import instability
 from training.validation.procedure import CoxProcedure, CoxRefit

@@ -18,11 +18,11 @@ from training.cox.penalty import choose_penalty
 from training.cox.risk_sets import RiskSets, Ties
 from training.cox.solver import maximise
 from training.encoding import StudyEncoder
-from training.fit.fitted import Settings
 from training.forest import CompactForest
 from training.forest.leaf_curves import leaf_numbers
 from training.forest.out_of_bag import curves_out_of_bag, scores_out_of_bag
 from training.forest.tuning import tune
+from training.settings import Settings
 
 __all__ = ["CoxProcedure", "CoxRefit", "ForestProcedure", "ForestRefit", "Procedure", "procedure"]
 
@@ -141,10 +141,7 @@ def fit_lean(
     found = maximise(sets, penalty)
     refuse_runaway(found.coef, found.converged, names)
     loglik = sets.loglik(found.coef)
-    if penalty:  # what was maximised at 0 is the likelihood itself
-        null = sets.loglik(np.zeros_like(found.coef))
-    else:
-        null = found.at_start.loglik
+    null = found.at_start.loglik
     hazard = sets.baseline(found.coef)
     return CoxRefit(
         encoder, found.coef / scale, center, sets.times, hazard, 2 * (loglik - null), null

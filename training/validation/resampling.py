@@ -129,7 +129,7 @@ def replicate(
     if asked and not found.results:
         reason, times = found.failed.most_common(1)[0]
         raise ModelError(
-            f"no {what} supports the model: the cohort is too small for it ({times} times: {reason})"
+            f"no {what} supports the model: the cohort is too small for it; {times} times: {reason}"
         )
     return found
 
