@@ -1,81 +1,232 @@
-"""The outermost layer of our own: what BentoML would refuse in its own words is said in ours."""
+"""The outermost layer: who is let in, what every answer looks like, and the line that tells of it.
+
+What a client chooses freely stops here. The layers of BentoML between `Edge` and `Inside` label
+their metrics, traces and messages with the path: they are given the route's template instead, and
+`Inside` gives the path back to the routes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from serving.audit import AuditLog, Facts, told
+from serving.counters import Counters
+from serving.guard import PROBES, Guard
 from serving.problems import PROBLEM_JSON, Refusal, Reply, foreign_reply, problem_reply
+from serving.routes import Address, Routes
 
-__all__ = ["Edge"]
+__all__ = ["FACTS", "Edge", "Inside"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+FACTS = "riskscore.facts"
+"""Where a connection's scope keeps its `Facts`."""
+
+KEPT = "riskscore.kept"
 
 PICKLE = b"application/vnd.bentoml+pickle"
 
+SECURITY: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+NO_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+PAGE_CONTENT = (
+    b"content-security-policy",
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+)
+ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
+
+OURS = frozenset({b"server", b"x-request-id", *(name for name, _ in SECURITY)})
+"""Headers that no other layer sets."""
+
 
 class Edge:
-    """ASGI middleware: every error leaves as problem+json, whoever raised it.
+    """ASGI middleware: guards, answers errors in one shape, and keeps the audit.
 
     Parameters
     ----------
     app : ASGI application
         What is wrapped.
+    guard : Guard
+        Who is let in.
+    counters : Counters
+        What is counted.
+    audit : AuditLog
+        Where the line of a request goes.
     """
+
+    def __init__(self, app: App, guard: Guard, counters: Counters, audit: AuditLog) -> None:
+        self.app = app
+        self.guard = guard
+        self.counters = counters
+        self.audit = audit
+        self._routes: Routes | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._request(scope, receive, send)
+        else:  # nothing here speaks WebSocket
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _request(self, scope: Message, receive: Receive, send: Send) -> None:
+        facts = Facts.of(scope)
+        answer = _Answer(send, facts, scope["scheme"] == "https")
+        try:
+            inner = self._admitted(scope, facts)
+            if inner is None:
+                headers = [(b"allow", self._address(scope).allow.encode())]
+                await answer.finish(Reply(204, b"", ""), headers)
+            else:
+                await self.app(inner, answer.counted(receive), answer)
+        except Refusal as refusal:
+            facts.refusal = refusal
+            headers = [(b"www-authenticate", b'Bearer realm="riskscore"')]
+            kept = headers if refusal.kind == "unauthorized" else []
+            if refusal.kind == "method-not-allowed":
+                kept = [(b"allow", self._address(scope).allow.encode())]
+            await answer.finish(problem_reply(refusal), kept)
+        except Exception as error:
+            # Whatever escapes would be logged with its text, which may quote a patient.
+            facts.fault = told(error)
+            if not facts.status:
+                await answer.finish(foreign_reply(500), [])
+        finally:
+            self.counters.finished(facts)
+            # A probe that succeeds, every few seconds, would drown the rest.
+            if facts.route not in PROBES or facts.status != 200:
+                self.audit.write(facts.to_dict())
+
+    def _admitted(self, scope: Message, facts: Facts) -> Message | None:
+        """Return the scope that the inner layers get; None for OPTIONS, which is answered here."""
+        if self._routes is None:
+            self._routes = Routes.of(scope)
+        found = self._routes.find(scope["path"])
+        address, path = found or (None, "")
+        facts.route = address.template if address else ""
+        self.guard.admit(scope, path, facts)
+        if address is None:
+            remedy = "ask GET /v1/models or POST /v1/predict"
+            raise Refusal.of("not-found", "path", "must be one that is served", None, remedy)
+        method = scope["method"]
+        if method == "OPTIONS":
+            return None
+        if address.methods is not None and method not in address.methods:
+            remedy = f"use {address.allow}"
+            rule = "must be one that this address takes"
+            raise Refusal.of("method-not-allowed", "method", rule, None, remedy)
+        headers = []
+        for key, value in scope["headers"]:
+            # BentoML refuses pickles itself, but by an exception, whose traceback it logs.
+            if key == b"content-type" and value.lower().startswith(PICKLE):
+                remedy = "send the header Content-Type: application/json"
+                rule = "must be application/json"
+                raise Refusal.of("unsupported-media-type", "Content-Type", rule, "pickle", remedy)
+            # Of these only traces are made, and they would carry the text on.
+            if key not in (b"user-agent", b"authorization", b"baggage", b"tracestate"):
+                headers.append((key, value))
+        return {
+            **scope,
+            "headers": headers,
+            "path": address.template,
+            "raw_path": address.template.encode(),
+            "query_string": b"",
+            FACTS: facts,
+            KEPT: {
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": scope["query_string"],
+                "headers": scope["headers"],
+            },
+        }
+
+    def _address(self, scope: Message) -> Address:
+        assert self._routes is not None
+        found = self._routes.find(scope["path"])
+        assert found is not None
+        return found[0]
+
+
+class Inside:
+    """ASGI middleware: gives the routes what `Edge` kept from the layers between."""
 
     def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        # BentoML refuses pickles itself, but by an exception, whose traceback it logs.
-        declared = (value for key, value in scope["headers"] if key == b"content-type")
-        if any(value.lower().startswith(PICKLE) for value in declared):
-            remedy = "send the header Content-Type: application/json"
-            rule = "must be application/json"
-            refusal = Refusal.of("unsupported-media-type", "Content-Type", rule, "pickle", remedy)
-            await _send_reply(problem_reply(refusal), [], send)
-            return
-        await self.app(scope, receive, _Reshaped(send))
+        scope.update(scope.get(KEPT, ()))
+        await self.app(scope, receive, send)
 
 
-class _Reshaped:
-    """A `send` that puts problem+json in the place of any other error."""
+class _Answer:
+    """A `send` that puts problem+json in the place of any other error, and adds our headers."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, facts: Facts, tls: bool) -> None:
         self.send = send
+        self.facts = facts
+        self.tls = tls
         self.foreign: Message | None = None
+
+    def counted(self, receive: Receive) -> Receive:
+        """Return `receive`, with the bytes that come counted."""
+
+        async def counting() -> Message:
+            message = await receive()
+            self.facts.received += len(message.get("body", b""))
+            return message
+
+        return counting
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = dict(message.get("headers", ()))
-            ours = headers.get(b"content-type", b"").startswith(PROBLEM_JSON.encode())
-            if message["status"] >= 400 and not ours:
+            headers = list(message.get("headers", ()))
+            kind = next((value for key, value in headers if key.lower() == b"content-type"), b"")
+            if message["status"] >= 400 and not kind.startswith(PROBLEM_JSON.encode()):
                 self.foreign = message
                 return
-        if self.foreign is None:
+            await self._start(message["status"], headers, kind)
+        elif self.foreign is None:
+            self.facts.sent += len(message.get("body", b""))
             await self.send(message)
-            return
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
             kept = [
                 (key, value)
                 for key, value in self.foreign.get("headers", ())
                 if key.lower() not in (b"content-type", b"content-length")
             ]
-            await _send_reply(foreign_reply(self.foreign["status"]), kept, self.send)
+            await self.finish(foreign_reply(self.foreign["status"]), kept)
 
+    async def finish(self, reply: Reply, headers: Headers) -> None:
+        """Send a whole answer."""
+        if reply.body:
+            length = str(len(reply.body)).encode()
+            kind = reply.media_type.encode()
+            headers = [*headers, (b"content-type", kind), (b"content-length", length)]
+        await self._start(reply.status, headers, reply.media_type.encode())
+        self.facts.sent += len(reply.body)
+        await self.send({"type": "http.response.body", "body": reply.body})
 
-async def _send_reply(reply: Reply, headers: list[tuple[bytes, bytes]], send: Send) -> None:
-    about = [
-        (b"content-type", reply.media_type.encode()),
-        (b"content-length", str(len(reply.body)).encode()),
-    ]
-    start = {"type": "http.response.start", "status": reply.status, "headers": headers + about}
-    await send(start)
-    await send({"type": "http.response.body", "body": reply.body})
+    async def _start(self, status: int, headers: Headers, kind: bytes) -> None:
+        self.facts.status = status
+        kept = [(key, value) for key, value in headers if key.lower() not in OURS]
+        kept += SECURITY
+        kept.append((b"x-request-id", self.facts.id.encode()))
+        if not any(key.lower() == b"content-security-policy" for key, _ in headers):
+            kept.append(PAGE_CONTENT if kind.startswith(b"text/html") else NO_CONTENT)
+        if self.tls:
+            kept.append(ONLY_TLS)
+        await self.send({"type": "http.response.start", "status": status, "headers": kept})

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from riskscore import BundleError, RiskModel, load_model
+import numpy as np
+
+from riskscore import BundleError, RiskModel, __version__, load_model
 from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
-from serving.problems import Refusal
+from riskscore.review import Review, review_of
+from serving.problems import Refusal, Reply
 
-__all__ = ["DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
+__all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
 
 MODELS_VARIABLE = "RISKSCORE_MODELS"
-"""Environment variable: directories of bundles, separated as in PATH; the first is the default."""
+"""Environment variable: directories of bundles, separated as in PATH; the first is the default.
+Each may be pinned: ``bundles/os-cox@sha256:...`` is served only with that digest."""
+
+APPROVED_VARIABLE = "RISKSCORE_REQUIRE_APPROVED"
+"""Environment variable: 1 to serve only models with an approving review."""
 
 DEFAULT_MODEL = "deb-tace-hcc/os/cox"
 """The default where the variable names no bundle."""
+
+PIN = "@sha256:"
+CARDS = {"card.html": "text/html", "card.md": "text/markdown"}
+"""A model's card beside its bundle, in the order of preference, and what it is."""
 
 
 class Models:
@@ -34,7 +45,7 @@ class Models:
     Raises
     ------
     BundleError
-        If two have one id, or none has the default's.
+        If two have one id, none has the default's, or a review cannot be read.
     """
 
     def __init__(self, models: Sequence[RiskModel], default: str) -> None:
@@ -52,24 +63,35 @@ class Models:
                 f"set {MODELS_VARIABLE} to the directories of bundles"
             )
         self.default = default
-        self._described = {name: _describe(model) for name, model in self._models.items()}
+        self._reviews = {name: review_of(model.bundle) for name, model in self._models.items()}
+        self._described = {
+            name: _describe(model, self._reviews[name]) for name, model in self._models.items()
+        }
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Models:
         """Load the bundles `RISKSCORE_MODELS` names, then those shipped that it does not replace.
 
+        With `RISKSCORE_REQUIRE_APPROVED` a bundle that is named must have an approving review, and
+        one that is shipped is left out without.
+
         Raises
         ------
         BundleError
-            If one is missing or damaged, naming the file.
+            If one is missing, damaged, not what its pin says or not approved, naming it.
         """
-        named = environment.get(MODELS_VARIABLE, "").split(os.pathsep)
-        models = [load_model(Path(path)) for path in named if path.strip()]
+        # A pin has a colon, which is also what separates the directories.
+        entries = environment.get(MODELS_VARIABLE, "").replace(PIN, "\0").split(os.pathsep)
+        models = [_load_pinned(entry.replace("\0", PIN)) for entry in entries if entry.strip()]
+        approved = environment.get(APPROVED_VARIABLE, "").strip() not in ("", "0")
+        if approved:
+            _check_approved(models)
         given = {model.manifest.id for model in models}
         default = models[0].manifest.id if models else DEFAULT_MODEL
-        models += [
+        shipped = [
             load_model(path) for name, path in shipped_bundles().items() if name not in given
         ]
+        models += [m for m in shipped if not approved or review_of(m.bundle).is_approved]
         return cls(models, default)
 
     @property
@@ -77,20 +99,37 @@ class Models:
         """Ids of the models, in the order they are listed."""
         return tuple(self._models)
 
+    def __iter__(self) -> Iterator[RiskModel]:
+        """Iterate over the models, in the order they are listed."""
+        return iter(self._models.values())
+
     def get(self, name: str | None = None) -> RiskModel:
         """Return the model whose id is `name`, the default for None.
+
+        `name` may end in the digest it must have: ``id@sha256:...``.
 
         Raises
         ------
         Refusal
-            404, listing the ids there are.
+            404, listing the ids there are, or the digest that is served.
         """
-        model = self._models.get(self.default if name is None else name)
+        if name is None:
+            return self._models[self.default]
+        model_id, pin, digest = name.partition(PIN)
+        model = self._models.get(model_id)
         if model is None:
             remedy = f"choose from {', '.join(self.ids)}"
             rule = "must be one that is served here"
             raise Refusal.of("unknown-model", "model", rule, json_safe(name), remedy)
+        if pin and f"sha256:{digest}" != model.digest:
+            remedy = f"what is served is {model_id}@{model.digest}; look at what has changed"
+            rule = "must be one that is served here, with its digest"
+            raise Refusal.of("unknown-model", "model", rule, json_safe(digest), remedy)
         return model
+
+    def review(self, name: str) -> Review:
+        """Return the review of a model, as it was when the service started."""
+        return self._reviews[name]
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what every answer of a model says of it, JSON-ready."""
@@ -100,15 +139,92 @@ class Models:
         """Return the default's id and what there is to say of each model, JSON-ready."""
         return {"default": self.default, "models": list(self._described.values())}
 
+    def detail(self, name: str) -> dict[str, Any]:
+        """Return all there is to say of one model, JSON-ready: manifest, review, card.
 
-def _describe(model: RiskModel) -> dict[str, Any]:
+        Raises
+        ------
+        Refusal
+            404.
+        """
+        model = self.get(name)
+        model_id = model.manifest.id
+        return {
+            "model": self.describe(model_id),
+            "review": self.review(model_id).to_dict(),
+            "card": f"/v1/models/{model_id}/card" if self._card(model_id) else None,
+            "example": {"model": model_id, "patients": [model.manifest.typical_patient]},
+            "manifest": model.manifest.to_dict(),
+        }
+
+    def card(self, name: str) -> Reply:
+        """Return the card of a model.
+
+        Raises
+        ------
+        Refusal
+            404 where the model has none beside it.
+        """
+        path = self._card(name)
+        if path is None:
+            remedy = "write it beside the bundle with `python -m model_cards render`"
+            raise Refusal.of("not-found", "card", "must be beside the bundle", None, remedy)
+        return Reply(200, path.read_bytes(), f"{CARDS[path.name]}; charset=utf-8")
+
+    def _card(self, name: str) -> Path | None:
+        folder = self.get(name).bundle.path
+        return next((folder / card for card in CARDS if (folder / card).is_file()), None)
+
+    def self_test(self) -> None:
+        """Let every model answer for a patient like its training's, and look at the answer.
+
+        Raises
+        ------
+        BundleError
+            If an answer is not a survival curve.
+        """
+        for model in self:
+            answer = model.answer([model.manifest.typical_patient])
+            curve = np.concatenate([[1.0], answer.survival[0]])
+            rises = np.diff(curve) > 0
+            if not np.isfinite(curve).all() or curve.min() < 0 or curve.max() > 1 or rises.any():
+                raise BundleError(
+                    f"{model.bundle.path}: the model's answer for a typical patient is not a "
+                    "survival curve; fit the model again"
+                )
+
+
+def _load_pinned(entry: str) -> RiskModel:
+    path, pin, digest = entry.partition(PIN)
+    model = load_model(Path(path))
+    if pin and model.digest != f"sha256:{digest}":
+        raise BundleError(
+            f"{path} is pinned to sha256:{digest} in {MODELS_VARIABLE}, and its manifest.json has "
+            f"digest {model.digest}; restore the bundle, or pin what has been reviewed since"
+        )
+    return model
+
+
+def _check_approved(models: Sequence[RiskModel]) -> None:
+    for model in models:
+        status = review_of(model.bundle).status
+        if status != "approved":
+            raise BundleError(
+                f"{model.bundle.path}: its review is {status}, and {APPROVED_VARIABLE} is set; "
+                "have it reviewed, or leave it out"
+            )
+
+
+def _describe(model: RiskModel, review: Review) -> dict[str, Any]:
     manifest = model.manifest
     return {
         "id": manifest.id,
         "digest": model.digest,
+        "version": __version__,
         "kind": manifest.kind,
         "outcome": manifest.outcome.label,
         "time_unit": manifest.study.time_unit,
         "statement": manifest.statement,
+        "review_status": review.status,
         "intervals": manifest.intervals,
     }

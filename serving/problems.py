@@ -26,11 +26,14 @@ __all__ = [
 
 KINDS: Mapping[str, tuple[int, str]] = {
     "unreadable-body": (400, "The body cannot be read"),
+    "unauthorized": (401, "A token is needed"),
+    "forbidden": (403, "The token is not for this"),
     "unknown-model": (404, "No such model is served here"),
     "not-found": (404, "Nothing is served at this address"),
     "method-not-allowed": (405, "This address does not take that method"),
     "too-large": (413, "The request is too large"),
     "unsupported-media-type": (415, "The body is of a type that is not taken"),
+    "misdirected": (421, "The request came the wrong way"),
     "invalid-input": (422, "The input breaks a rule"),
     "internal-error": (500, "The service failed"),
     "unavailable": (503, "The service cannot answer now"),
@@ -42,6 +45,28 @@ TYPE = "urn:problem-type:riskscore:"
 """What a kind's `type` begins with."""
 
 PROBLEM_JSON = "application/problem+json"
+
+RULES: Mapping[str, str] = {
+    "is missing": "missing",
+    "must not be missing": "missing",
+    "is not a": "unknown-key",
+    "must not repeat": "repeated",
+    "must be one of": "level",
+    "must be one that": "unknown",
+    "must be at most": "too-many",
+    "must be at least": "too-few",
+    "must be JSON": "json",
+    "must be UTF-8": "encoding",
+    "must be nested": "nesting",
+    "must hold numbers": "number",
+    "must be application/json": "media-type",
+    "must be absent": "encoding",
+    "must arrive whole": "incomplete",
+    "must be a": "type",
+    "must be ": "range",
+}
+"""The code of a rule, by how its words begin; the first that fits. Metrics and audit lines hold the
+code: the words may tell a place in the body, and are without number."""
 
 FOREIGN = ("not-found", "method-not-allowed", "internal-error", "unavailable", "timeout")
 """The kinds of errors that other layers raise."""
@@ -76,6 +101,10 @@ class Refusal(Exception):  # noqa: N818  the endpoint's answer, not a fault of t
         """Return a refusal for one problem that is not a row's."""
         return cls(kind, [Problem(None, field, rule, value, remedy)])
 
+    def codes(self) -> set[tuple[str, str]]:
+        """Return code and field of each broken rule. A field may be of the client's making."""
+        return {(_code(problem.rule), problem.field) for problem in self.problems}
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -106,6 +135,10 @@ def foreign_reply(status: int) -> Reply:
     # RFC 9457, section 4.2.1: "about:blank" says no more than the status, whose phrase titles it.
     type_, title = ("about:blank", phrase) if kind is None else (TYPE + kind, KINDS[kind][1])
     return _problem_json(type_, title, status, (problem,))
+
+
+def _code(rule: str) -> str:
+    return next((code for words, code in RULES.items() if rule.startswith(words)), "other")
 
 
 def _problem_json(type_: str, title: str, status: int, problems: tuple[Problem, ...]) -> Reply:

@@ -22,6 +22,7 @@ __all__ = [
     "MAX_PATIENTS",
     "MAX_TIMES",
     "PredictRequest",
+    "check_effort",
     "check_headers",
     "parse_json",
     "parse_predict",
@@ -40,7 +41,10 @@ MAX_TIMES = 200
 MAX_DEPTH = 16
 """Levels of nesting; a request needs three. Unbounded, printing a value could exhaust the stack."""
 
-KEYS = ("patients", "times", "model")
+KEYS = ("patients", "times", "model", "compare", "explain")
+
+MAX_EXPLAINED = 2**17
+"""Predictions that explaining may take: each patient takes 2 to the power of the predictors."""
 
 SMALLER = "send the patients in several requests"
 
@@ -56,7 +60,11 @@ class PredictRequest:
     times : object
         What was sent as times; None for the outcome's horizons.
     model : str or None
-        Id of a model; None for the default.
+        Id of a model, with or without its digest; None for the default.
+    compare : bool
+        Whether the survival under each treatment is wanted too.
+    explain : bool or float
+        Whether what each predictor adds is wanted too, and at what time (True: the first horizon).
     problems : tuple of Problem
         What is wrong with the body's own keys, to be told together with the patients' problems.
     size : int
@@ -66,6 +74,8 @@ class PredictRequest:
     patients: list[Any]
     times: Any = None
     model: str | None = None
+    compare: bool = False
+    explain: bool | float = False
     problems: tuple[Problem, ...] = ()
     size: int = 0
 
@@ -183,11 +193,28 @@ def parse_predict(body: bytes) -> PredictRequest:
     fatal = _envelope_problems(content, patients, model)
     if fatal:
         raise Refusal("invalid-input", problems + fatal)
+    compare, explain = content.get("compare") or False, content.get("explain", False)
+    explain = False if explain is None else explain
+    problems += _wish_problems(compare, explain)
     if len(patients) > MAX_PATIENTS:
         _refuse_size("patients", f"must be at most {MAX_PATIENTS:,}", len(patients), SMALLER)
     if isinstance(times, list) and len(times) > MAX_TIMES:
         _refuse_size("times", f"must be at most {MAX_TIMES}", len(times), "ask for fewer")
-    return PredictRequest(patients, times, model, tuple(problems), len(body))
+    return PredictRequest(patients, times, model, compare, explain, tuple(problems), len(body))
+
+
+def check_effort(request: PredictRequest, n_predictors: int) -> None:
+    """Refuse to explain more patients than can be explained at once.
+
+    Raises
+    ------
+    Refusal
+        413.
+    """
+    most = max(1, MAX_EXPLAINED >> n_predictors)
+    if request.explain is not False and len(request.patients) > most:
+        rule = f"must be at most {most:,} to explain"
+        _refuse_size("patients", rule, len(request.patients), SMALLER)
 
 
 def _envelope_problems(content: dict[str, Any], patients: object, model: object) -> list[Problem]:
@@ -202,6 +229,17 @@ def _envelope_problems(content: dict[str, Any], patients: object, model: object)
     if model is not None and not isinstance(model, str):
         remedy = "give an id that GET /v1/models lists, or leave it out"
         problems.append(Problem(None, "model", "must be a text", json_safe(model), remedy))
+    return problems
+
+
+def _wish_problems(compare: object, explain: object) -> list[Problem]:
+    problems = []
+    if not isinstance(compare, bool):
+        found, remedy = json_safe(compare), "give true, or leave it out"
+        problems.append(Problem(None, "compare", "must be true or false", found, remedy))
+    if not isinstance(explain, bool | int | float):
+        found, remedy = json_safe(explain), "give true, a time, or leave it out"
+        problems.append(Problem(None, "explain", "must be true, false or a time", found, remedy))
     return problems
 
 

@@ -1,14 +1,37 @@
 """The BentoML service: ``bentoml serve serving.service:RiskScore`` from the checkout's root.
 
-Set `RISKSCORE_MODELS` to serve bundles of your own. The science and the checks are `riskscore`'s;
-BentoML runs the processes, the metrics and the probes. No error of ours travels through BentoML as
-an exception: it would log a traceback, patients' values included.
+The science and the checks are `riskscore`'s; BentoML runs the processes, its metrics, its traces
+and the probes. No error of ours travels through BentoML as an exception: it would log a traceback,
+patients' values included.
+
+Settings, all of the environment:
+
+=============================  ===================================================================
+`RISKSCORE_MODELS`             directories of bundles; each may be pinned, ``DIR@sha256:...``
+`RISKSCORE_TOKENS_FILE`        hashed tokens (`serving.tokens`); without, loopback alone is served
+`RISKSCORE_REQUIRE_APPROVED`   1: only models with an approving review
+`RISKSCORE_WORKERS`            processes that answer; 1 by default
+`RISKSCORE_TIMEOUT`            seconds a request may take until its answer begins; 30 by default
+=============================  ===================================================================
+
+TLS is BentoML's: ``--ssl-certfile``, ``--ssl-keyfile``, and ``--ssl-ca-certs`` with
+``--ssl-cert-reqs 2`` to ask clients for certificates. Traces are BentoML's too: a file that
+`BENTOML_CONFIG` names, with ``services: {RiskScore: {tracing: {exporter_type: otlp, sample_rate:
+1.0, otlp: {protocol: http, endpoint: ...}}}}``, and the extra ``bentoml[tracing-otlp]``. They hold
+routes and durations, no path, query or body. Limits on the rate of requests and on slow connections
+are the proxy's in front.
+
+Another interface (FHIR, a page) mounts beside ``/v1`` with ``@bentoml.asgi_app``: tokens, headers,
+errors and audit cover it without its doing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
+from collections.abc import Callable
 from typing import Any, cast
 
 # BentoML reports each start to its makers unless this is set, and its command line has read (and
@@ -16,63 +39,79 @@ from typing import Any, cast
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 import bentoml
-from bentoml._internal.utils.analytics import usage_stats
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from riskscore import BundleError
-from serving.edge import Edge
+from riskscore.errors import RiskscoreError
+from serving.audit import AuditLog, Facts
+from serving.bento import adapt, bound_host, forget_tracking, stop_supervisor
+from serving.counters import Counters
+from serving.edge import FACTS, Edge, Inside
+from serving.guard import ExposedError, Guard
 from serving.models import Models
+from serving.openapi import document
 from serving.predict import fault, respond
 from serving.problems import Refusal, Reply, json_reply, problem_reply
 from serving.request import PredictRequest, check_headers, parse_predict, read_body
 
-usage_stats.do_not_track.cache_clear()
+forget_tracking()
+adapt()
 
 __all__ = ["RiskScore"]
 
 LARGE_BODY = 4096
 """Bytes from which a request is worked on beside the event loop: some twenty patients."""
 
+logger = logging.getLogger("bentoml.riskscore")
+
+guard = Guard.from_environment()
+counters = Counters()
+audit = AuditLog(counters.lost)
+
 
 class Arrived:
-    """What came in, as BentoML hands it to `predict`: a request, or the refusal of one.
+    """What came in, as BentoML hands it to `predict`: a request or its refusal, and its facts.
 
     BentoML passes on the attributes that `model_fields` names.
     """
 
-    model_fields = ("arrived",)
+    model_fields = ("arrived", "facts")
 
-    def __init__(self, arrived: PredictRequest | Reply) -> None:
+    def __init__(self, arrived: PredictRequest | Reply, facts: Facts) -> None:
         self.arrived = arrived
+        self.facts = facts
 
 
 class PredictBody(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base is untyped
-    """The body of ``POST /v1/predict``: for its documentation and clients, it checks nothing."""
+    """The body of ``POST /v1/predict``: for BentoML's clients, it checks nothing."""
 
     patients: list[dict[str, Any]]
     times: list[float] | None = None
     model: str | None = None
+    compare: bool | None = None
+    explain: bool | float | None = None
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: object) -> Arrived:
         """Read the request ourselves; BentoML's reading takes NaN, any size and any key."""
         del serde
         headers = request.headers
+        facts = request.scope.get(FACTS) or Facts("")
         try:
             check_headers(headers.get("content-type", ""), headers.get("content-encoding", ""))
             body = await read_body(request.stream(), headers.get("content-length", ""))
-            return Arrived(await _beside(len(body), parse_predict, body))
+            return Arrived(await _beside(len(body), parse_predict, body), facts)
         except Refusal as refusal:
-            return Arrived(problem_reply(refusal))
+            facts.refusal = refusal
         except ClientDisconnect:
             remedy = "send it again"
             gone = Refusal.of("unreadable-body", "body", "must arrive whole", None, remedy)
-            return Arrived(problem_reply(gone))
+            facts.refusal = gone
         except Exception as error:
-            return Arrived(fault(error))
+            return Arrived(fault(error, facts), facts)
+        return Arrived(problem_reply(facts.refusal), facts)
 
 
 class PredictAnswer(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base is untyped
@@ -83,55 +122,146 @@ class PredictAnswer(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's ba
     predictions: list[dict[str, Any]]
 
 
-async def list_models(request: Request) -> Response:
-    """Answer ``GET /v1/models``."""
-    return _response(json_reply(request.app.state.models.listing()))
+class Loaded:
+    """The models of this process; None until every one has answered its self-test."""
+
+    models: Models | None = None
+    openapi: Reply | None = None
+
+    @classmethod
+    def load(cls) -> None:
+        """Load and try every model, and keep what was made out of later garbage collections."""
+        models = Models.from_environment()
+        models.self_test()
+        counters.serve([(model, models.review(model.manifest.id).status) for model in models])
+        cls.openapi = json_reply(document(models))
+        cls.models = models
+        gc.collect()
+        gc.freeze()
+
+    @classmethod
+    def ready(cls) -> Models:
+        """Return the models, or raise `Refusal` (503) while there are none."""
+        if cls.models is None:
+            remedy = "try again in a moment; GET /readyz tells when"
+            raise Refusal.of("unavailable", "service", "is still starting", None, remedy)
+        return cls.models
+
+
+def _answers(make: Callable[[Models, Request], Reply]) -> Any:
+    """Make an endpoint of a function from models and request to a reply."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return _response(make(Loaded.ready(), request))
+        except Refusal as refusal:
+            request.scope[FACTS].refusal = refusal
+            return _response(problem_reply(refusal))
+
+    return endpoint
+
+
+def _openapi(_: Models, __: Request) -> Reply:
+    assert Loaded.openapi is not None  # made before the models are there
+    return Loaded.openapi
+
+
+def _get(path: str, make: Callable[[Models, Request], Reply]) -> Route:
+    return Route(path, _answers(make), methods=["GET"])
 
 
 # Routes that BentoML's own API cannot express (it knows POST alone) are mounted beside it.
-beside_predict = Starlette(routes=[Route("/models", list_models, methods=["GET"])])
+beside_predict = Starlette(
+    routes=[
+        _get("/models", lambda models, _: json_reply(models.listing())),
+        _get("/models/{id:path}/card", lambda m, request: m.card(request.path_params["id"])),
+        _get(
+            "/models/{id:path}",
+            lambda models, request: json_reply(models.detail(request.path_params["id"])),
+        ),
+    ]
+)
+
+# At BentoML's own address for it, so that its page at / shows this one.
+documentation = Starlette(routes=[_get("/openapi.json", _openapi), _get("/docs.json", _openapi)])
 
 
 @bentoml.service(
     # BentoML listens on every interface by default.
     http={"host": "127.0.0.1", "port": 3000},
-    # The access log decodes this header as UTF-8, whatever its bytes, and fails on others.
-    logging={"access": {"request_content_type": False}},
+    # BentoML's access log prints the path as it was sent, which may hold anything, line ends
+    # included; `AuditLog` takes its place.
+    logging={"access": {"enabled": False}},
+    traffic={"timeout": float(os.environ.get("RISKSCORE_TIMEOUT", "30"))},
+    workers=int(os.environ.get("RISKSCORE_WORKERS", "1")),
     # For the worker processes and a built Bento.
     envs=[{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}],
 )
 @bentoml.asgi_app(beside_predict, path="/v1")
+@bentoml.asgi_app(documentation, path="/")
 class RiskScore:
     """Survival predictions from checked bundles."""
 
     def __init__(self) -> None:
-        self.models = Models.from_environment()
-        beside_predict.state.models = self.models
+        try:
+            guard.check_start()
+        except ExposedError as error:
+            logger.error("%s", error)
+            # A worker that only fails is started again and again.
+            stop_supervisor()
+            raise SystemExit(1) from None
+        except RiskscoreError as error:
+            # The file of tokens has become unreadable since the supervisor looked; nobody is let
+            # in until it is mended.
+            logger.error("%s", error)
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    def begin_loading(self) -> None:
+        """Load beside the event loop, so that the probes answer meanwhile."""
+        self.loading = asyncio.get_running_loop().create_task(self._load())
+
+    async def _load(self) -> None:
+        try:
+            await asyncio.to_thread(Loaded.load)
+        except RiskscoreError as error:
+            # Damaged since the supervisor looked. To end would only start the next worker.
+            logger.error("not ready: %s", error)
+
+    async def __is_ready__(self) -> bool:
+        """Whether every model has answered its self-test."""
+        return Loaded.models is not None
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
-    def check_bundles() -> None:
-        """Load every bundle once before a worker starts, and refuse to start if one is damaged.
-
-        In a worker the same error would only make the supervisor start the next worker.
-        """
+    def check_before_start() -> None:
+        """Refuse to start, before there is a worker, where a worker could only fail."""
         try:
-            Models.from_environment()
-        except BundleError as error:
+            guard.check_start(bound_host())
+            Models.from_environment().self_test()
+        except RiskscoreError as error:
             raise bentoml.exceptions.BentoMLException(str(error)) from error
 
     @bentoml.api(  # type: ignore[untyped-decorator]
         route="/v1/predict", input_spec=PredictBody, output_spec=PredictAnswer
     )
-    async def predict(self, arrived: PredictRequest | Reply) -> Response:
+    async def predict(self, arrived: PredictRequest | Reply, facts: Facts) -> Response:
         """Predict survival for one patient or up to 1,000."""
         if isinstance(arrived, Reply):
             return _response(arrived)
-        return _response(await _beside(arrived.size, respond, self.models, arrived))
+        try:
+            models = Loaded.ready()
+        except Refusal as refusal:
+            facts.refusal = refusal
+            return _response(problem_reply(refusal))
+        # To compare or explain is many predictions.
+        size = LARGE_BODY if arrived.compare or arrived.explain is not False else arrived.size
+        return _response(await _beside(size, respond, models, arrived, facts, counters.predicted))
 
 
 # The decorator has made a service of the class, which its untyped signature does not say.
-cast(Any, RiskScore).add_asgi_middleware(Edge)
+service = cast(Any, RiskScore)
+service.add_asgi_middleware(Edge, guard=guard, counters=counters, audit=audit)
+service.add_asgi_middleware(Inside)
 
 
 async def _beside(size: int, function: Any, *arguments: Any) -> Any:

@@ -6,10 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -26,6 +27,7 @@ class Server:
 
     url: str
     log: Path
+    pid: int = 0
 
     def printed(self) -> str:
         """Return all the server has printed so far."""
@@ -52,21 +54,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def python(code: str, *arguments: str) -> str:
+    """Run code in a fresh interpreter and return what it prints."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("BENTOML")}
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
 @contextmanager
-def serving(models: str, home: Path) -> Iterator[Server]:
-    """Serve until the block ends."""
+def serving(
+    models: str,
+    home: Path,
+    options: Sequence[str] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """Serve until the block ends, with more options and variables."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = home / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command(port),
+            [*command(port), *options],
             cwd=ROOT,
-            env=environment(models, home),
+            env={**environment(models, home), **variables},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(url, log)
+    server = Server(url, log, process.pid)
     try:
         _wait_until_ready(process, server)
         yield server

@@ -122,7 +122,8 @@ def test_a_body_that_cannot_be_handed_on_is_invalid_input(body: bytes, said: str
 def test_unknown_keys_wait_for_the_problems_of_the_patients() -> None:
     """An unknown key is a problem, told together with whatever riskscore finds."""
     (problem,) = parse_predict(b'{"patients": [], "time": [6]}').problems
-    assert str(problem) == "time is not a key of the body; the body takes patients, times, model"
+    keys = "patients, times, model, compare, explain"
+    assert str(problem) == f"time is not a key of the body; the body takes {keys}"
 
 
 def test_too_many_patients_or_times_are_too_large() -> None:
