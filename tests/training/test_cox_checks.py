@@ -15,6 +15,7 @@ from tests.conftest import simulate
 from training.cohort import check_cohort
 from training.commands import coefficient_lines, hypothesis_lines
 from training.cox import CoxModel
+from training.cox.hypotheses import quadratic
 from training.fit import Settings, fit
 
 REMEDY = "--penalty auto"
@@ -131,3 +132,9 @@ def test_an_estimator_s_settings_are_checked(penalty: float) -> None:
     model = CoxModel().fit(z[:, None], y)
     with pytest.raises(ModelError, match="scale must be one of log-log, log, plain, got 'logit'"):
         model.predict_curves(z[:2, None], scale="logit")  # type: ignore[arg-type]
+
+
+def test_a_direction_the_data_cannot_tell_costs_a_degree_of_freedom() -> None:
+    """The same value twice, with the variance of one: a test of one, not an error."""
+    found = quadratic(np.array([2.0, 2.0]), np.full((2, 2), 4.0))
+    assert (found.df, found.chi_square) == (1, pytest.approx(1.0))

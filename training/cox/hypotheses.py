@@ -48,8 +48,14 @@ def quadratic(values: FloatArray, variance: FloatArray) -> ChiSquare:
     ----------
     values : ndarray of shape (k,)
     variance : ndarray of shape (k, k)
+        Of lower rank where the data cannot tell some directions; the test then has its rank's
+        degrees of freedom.
     """
-    return chi_square(float(values @ np.linalg.solve(variance, values)), len(values))
+    try:
+        return chi_square(float(values @ np.linalg.solve(variance, values)), len(values))
+    except np.linalg.LinAlgError:
+        inverse = np.linalg.pinv(variance, hermitian=True)
+        return chi_square(float(values @ inverse @ values), int(np.linalg.matrix_rank(variance)))
 
 
 def table(

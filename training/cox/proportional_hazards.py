@@ -12,6 +12,7 @@ from sksurv.nonparametric import kaplan_meier_estimator
 from sksurv.util import check_array_survival
 
 from riskscore.design import spline_basis
+from riskscore.errors import ModelError
 from training.cox.hypotheses import ChiSquare, quadratic
 from training.cox.model import CoxModel
 from training.cox.risk_sets import RiskSets
@@ -78,6 +79,11 @@ def proportional_hazards(
     groups : mapping of str to sequence of int
         The columns of each predictor.
 
+    Raises
+    ------
+    ModelError
+        If all events fall on one time.
+
     Notes
     -----
     The score test of adding each covariate's product with the transformed time. It takes rows for
@@ -87,6 +93,11 @@ def proportional_hazards(
     event, time = check_array_survival(X, y)
     time = time.astype(np.float64)
     sets = RiskSets(np.asarray(X) - model.center_, time, event, model.ties)
+    if len(sets.times) < 2:
+        raise ModelError(
+            "no two patients can be compared: all events fall on one time, and nothing can change "
+            "between times; record the times more finely"
+        )
     at, alive = kaplan_meier_estimator(event, time)
     before = np.concatenate(([1.0], alive))[np.searchsorted(at, sets.times, side="left")]
     transformed = (1 - before)[sets.step]
