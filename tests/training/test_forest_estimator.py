@@ -75,6 +75,7 @@ def test_its_parameters_survive_a_clone() -> None:
         ({"splitting": "gini"}, "splitting must be logrank or relative_risk, got 'gini'"),
         ({"n_estimators": 0}, "n_estimators must be at least 1, got 0"),
         ({"min_samples_leaf": 0}, "min_samples_leaf must be at least 1, got 0"),
+        ({"max_features": 5}, "max_features must be 1 to 4, the columns of X, got 5"),
         ({"stability": True}, "a multiple of 10, and at least 2000, for a stability band, got 500"),
         ({"stability": True, "n_estimators": 2005}, "a multiple of 10"),
     ],

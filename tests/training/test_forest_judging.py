@@ -141,6 +141,13 @@ def test_the_command_line_tunes_and_records(
     assert {row["max_features"] for row in tuning["grid"]} == {1, 2}
 
 
+def test_more_columns_than_there_are_is_refused() -> None:
+    """The model's columns are counted as the encoding makes them."""
+    checked = check_cohort(simulate(60, 1), load_study("deb-tace-hcc"), "os", ("treatment", "age"))
+    with pytest.raises(ModelError, match="max_features must be 1 to 2, the model's columns, got 3"):
+        fit(checked, "forest", Settings(trees=5, max_features=3, n_jobs=1))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.encoding import StudyEncoder
 from training.fit.fitted import Fitted
@@ -34,8 +35,17 @@ STABILITY: dict[str, Any] = {
 
 
 def fit_forest(cohort: Cohort, settings: Settings, name: str) -> Fitted:
-    """Fit a forest and judge it."""
+    """Fit a forest and judge it.
+
+    Raises
+    ------
+    ModelError
+        If the settings or the cohort do not support it.
+    """
     encoder = StudyEncoder(cohort.predictors, forms=False).fit(cohort.X)
+    width, columns = len(encoder.terms_), settings.max_features
+    if isinstance(columns, int) and columns > width:
+        raise ModelError(f"max_features must be 1 to {width}, the model's columns, got {columns}")
     # A leaf of a tree that grows on half of the patients holds half as many.
     leaf = -(-settings.min_leaf // 2) if settings.stability else settings.min_leaf
     forest = CompactForest(

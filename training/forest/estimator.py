@@ -109,6 +109,10 @@ class CompactForest(SurvivalAnalysisMixin, BaseEstimator):  # type: ignore[misc]
         """
         self._check_parameters()
         X32 = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        columns = self.max_features
+        if isinstance(columns, int) and not 1 <= columns <= X32.shape[1]:
+            rule = f"must be 1 to {X32.shape[1]}, the columns of X"
+            raise ValueError(f"max_features {rule}, got {columns}")
         event, time = check_array_survival(X32, y)
         self.trees_, counts = self._grow(X32, event, time.astype(np.float64), groups)
         self._fill(X32, event, time, counts)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from riskscore.errors import ModelError
 from riskscore.metrics import integrated_brier
 from training.forest.estimator import CompactForest
 from training.forest.out_of_bag import curves_out_of_bag
@@ -99,7 +100,7 @@ def tune(
 
     Raises
     ------
-    ValueError
+    ModelError
         If no forest of the grid could be judged.
     """
     n = len(X) if groups is None else len(np.unique(groups))
@@ -116,7 +117,7 @@ def tune(
         grid.append({"min_leaf": leaf, "max_features": columns, "integrated_brier": score})
     judged = [row for row in grid if row["integrated_brier"] is not None]
     if not judged:
-        raise ValueError("no forest can be tuned: the cohort has too few event times")
+        raise ModelError("no forest can be tuned: the cohort has too few event times")
     best = min(judged, key=lambda row: row["integrated_brier"])
     chosen = clone(forest).set_params(
         min_samples_leaf=best["min_leaf"], max_features=best["max_features"]
