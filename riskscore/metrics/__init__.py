@@ -5,6 +5,7 @@ predicted probability of being event-free, `risk` is 1 - survival, a `risk_score
 worse. `evaluate` gathers everything.
 """
 
+from riskscore.metrics._aalen_johansen import cumulative_incidence
 from riskscore.metrics._auc import time_dependent_auc
 from riskscore.metrics._brier import brier_score, integrated_brier
 from riskscore.metrics._calibration import calibration
@@ -18,6 +19,7 @@ __all__ = [
     "brier_score",
     "calibration",
     "concordance",
+    "cumulative_incidence",
     "d_calibration",
     "evaluate",
     "integrated_brier",

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from riskscore.errors import InputError, ModelError, Problem
+from riskscore.metrics._aalen_johansen import censoring_risk, observed_risk
 from riskscore.metrics._bootstrap import Resamples
 from riskscore.metrics._cox import baseline_se, fit_cox
 from riskscore.metrics._estimates import Estimate, FloatArray, on_log_scale, wald
-from riskscore.metrics._kaplan_meier import event_free
 from riskscore.metrics._outcome import Outcome, check_horizons, check_outcome, check_risk
 from riskscore.metrics._smooth import LEAST, MOST, CalibrationCurve, smooth_curve
 
@@ -27,6 +27,12 @@ __all__ = [
     "Calibration", "CalibrationGroup", "calibration", "calibration_of",
     "check_settings",
 ]  # fmt: skip
+
+CENSORED = (
+    "intercept, slope and smooth curve (ICI, E50, E90) censor the competing event: they judge the "
+    "risk had nobody had it"
+)
+"""What is said of what Cox gives where an event competes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class CalibrationGroup:
     predicted : float
         Their mean predicted risk.
     observed : Estimate
-        1 - Kaplan-Meier among them, log-log interval; NaN where none was followed to the horizon.
+        1 - Kaplan-Meier among them (with a competing event Aalen-Johansen's cumulative incidence),
+        log-log interval; NaN where none was followed to the horizon.
     """
 
     n: int
@@ -56,7 +63,10 @@ class Calibration:
     ----------
     horizon : float
     observed : Estimate
-        Risk by the horizon, 1 - Kaplan-Meier.
+        Risk by the horizon: 1 - Kaplan-Meier, or with a competing event Aalen-Johansen's cumulative
+        incidence.
+    observed_censoring : Estimate or None
+        With a competing event, 1 - Kaplan-Meier, which censors it and is therefore the larger.
     expected : float
         Mean predicted risk.
     observed_expected : Estimate
@@ -84,6 +94,7 @@ class Calibration:
 
     horizon: float
     observed: Estimate
+    observed_censoring: Estimate | None
     expected: float
     observed_expected: Estimate
     intercept: Estimate | None
@@ -104,6 +115,7 @@ def calibration(
     horizons: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    competing: ArrayLike | None = None,
     n_groups: int | None = None,
     n_knots: int = 3,
     n_bootstrap: int = 200,
@@ -122,6 +134,10 @@ def calibration(
         Ascending.
     groups : array-like of shape (n,), optional
         Clusters for the standard errors; the bootstrap draws them whole.
+    competing : array-like of shape (n,), optional
+        Whether follow-up ends with a competing event; never together with `event`. Every observed
+        risk is then a cumulative incidence. Intercept, slope and curve (with ICI, E50, E90) come
+        from Cox, which censors the competing event; a note says so.
     n_groups : int, optional
         Groups of patients, cut at quantiles of the risk; 10 with 200 events or more, else 5.
     n_knots : {3, 4, 5}
@@ -143,7 +159,7 @@ def calibration(
     >>> round(found.observed.value, 3), round(found.expected, 3)
     (0.333, 0.483)
     """
-    outcome = check_outcome(time, event, groups)
+    outcome = check_outcome(time, event, groups, competing)
     at = check_horizons(outcome, horizons)
     risk = check_risk(outcome, survival, len(at))
     check_settings(n_groups, n_knots)
@@ -180,7 +196,11 @@ def calibration_of(
     """Return the calibration of checked arrays at one checked horizon."""
     notes: list[str] = []
     everyone = np.ones(len(outcome), dtype=bool)
-    observed = _risk(event_free(outcome, horizon, everyone, level))
+    observed = observed_risk(outcome, horizon, everyone, level)
+    censoring = None
+    if outcome.competing is not None:
+        censoring = censoring_risk(outcome, horizon, everyone, level)
+        notes.append(CENSORED)
     expected = float(risk.mean())
     kept = np.clip(risk, LEAST, MOST)
     if moved := int((kept != risk).sum()):
@@ -206,6 +226,7 @@ def calibration_of(
     return Calibration(
         horizon,
         observed,
+        censoring,
         expected,
         _ratio(observed, expected, level),
         attempt("intercept", lambda: _intercept(outcome, x, place, level)),
@@ -218,13 +239,6 @@ def calibration_of(
         tuple(np.histogram(risk, bins=50, range=(0, 1))[0].tolist()),
         tuple(notes),
     )
-
-
-def _risk(survival: Estimate) -> Estimate:
-    """Return 1 - survival, the limits exchanged."""
-    lower = None if survival.upper is None else 1 - survival.upper
-    upper = None if survival.lower is None else 1 - survival.lower
-    return Estimate(1 - survival.value, survival.se, lower, upper)
 
 
 def _ratio(observed: Estimate, expected: float, level: float) -> Estimate:
@@ -258,7 +272,7 @@ def _groups(
     found = []
     for number in np.unique(group):
         who = group == number
-        observed = _risk(event_free(outcome, horizon, who, level))
+        observed = observed_risk(outcome, horizon, who, level)
         if math.isnan(observed.value):
             notes.append(f"risk group {number + 1}: nobody in it was followed to {horizon:g}")
         found.append(CalibrationGroup(int(who.sum()), float(risk[who].mean()), observed))

@@ -121,6 +121,7 @@ def evaluate(
     horizons: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    competing: ArrayLike | None = None,
     grid: ArrayLike | None = None,
     grid_survival: ArrayLike | None = None,
     survival_at_time: ArrayLike | None = None,
@@ -145,6 +146,9 @@ def evaluate(
         Ascending, each with an event before it and a patient beyond it.
     groups : array-like of shape (n,), optional
         Clusters (patients with several rows), for standard errors and bootstrap.
+    competing : array-like of shape (n,), optional
+        Whether follow-up ends with a competing event; never together with `event`. Observed risks
+        are then cumulative incidences; everything else censors it, and the notes say so.
     grid, grid_survival : array-like of shape (m,) and (n, m), optional
         Times, and survival at them, for the integrated Brier score.
     survival_at_time : array-like of shape (n,), optional
@@ -174,7 +178,7 @@ def evaluate(
     """
     quantile(level)
     check_settings(n_groups, n_knots)
-    outcome = check_outcome(time, event, groups)
+    outcome = check_outcome(time, event, groups, competing)
     at = check_horizons(outcome, horizons)
     risk = check_risk(outcome, survival, len(at))
     score = check_score(outcome, risk_score)
@@ -215,6 +219,7 @@ def evaluate(
                 net_benefit_of(outcome, risk[:, k], horizon, chosen, level),
             )
         )
+    notes += _competing_notes(outcome, [at_horizon.calibration for at_horizon in each])
     return Evaluation(
         len(outcome),
         int(outcome.event.sum()),
@@ -245,6 +250,28 @@ def _warnings(outcome: Outcome, horizons: FloatArray) -> list[str]:
         if beyond < FEW_EVENTS:
             notes.append(f"horizon {horizon:g}: only {beyond} patients beyond it; read with care")
     return notes
+
+
+def _competing_notes(outcome: Outcome, found: list[Calibration]) -> list[str]:
+    """Return what a curve that censors the competing event overstates, and what still does so."""
+    if outcome.competing is None:
+        return []
+    notes = []
+    for c in found:
+        assert c.observed_censoring is not None
+        censoring, observed = c.observed_censoring.value, c.observed.value
+        notes.append(
+            f"horizon {c.horizon:g}: observed risk {observed:.3f} (Aalen-Johansen); censoring the "
+            f"competing event it would be {censoring:.3f} (1 - Kaplan-Meier), which overstates it "
+            f"by {censoring - observed:.3f}"
+        )
+    return [
+        *notes,
+        "a model that was fitted with the competing event censored predicts the risk had nobody had "
+        "it: observed/expected falls below 1 for that reason alone",
+        "concordance, AUC, Brier score, IPA, D-calibration, Royston's D, net benefit and the "
+        "calibration's slope, intercept and smooth curve censor the competing event",
+    ]
 
 
 def _median_follow_up(outcome: Outcome) -> float | None:

@@ -40,11 +40,15 @@ class Outcome:
         Whether the time ends with the event.
     cluster : ndarray of int, shape (n,), or None
         Which cluster (patient, where patients have several rows) each row belongs to.
+    competing : ndarray of bool, shape (n,), or None
+        Whether the time ends with an event after which the other cannot happen; None where no such
+        event is declared. Whatever does not name it censors it.
     """
 
     time: FloatArray
     event: NDArray[np.bool_]
     cluster: IntArray | None = None
+    competing: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -114,28 +118,24 @@ def from_right(values: FloatArray) -> FloatArray:
     return total
 
 
-def check_outcome(time: ArrayLike, event: ArrayLike, groups: ArrayLike | None = None) -> Outcome:
+def check_outcome(
+    time: ArrayLike,
+    event: ArrayLike,
+    groups: ArrayLike | None = None,
+    competing: ArrayLike | None = None,
+) -> Outcome:
     """Return the checked outcome.
 
     Raises
     ------
     InputError
         If lengths differ, a time is negative, missing or infinite, an event is neither true nor
-        false, a group is missing, or nobody has an event.
+        false, a group is missing, nobody has an event, or somebody ends with both events.
     """
     problems: list[Problem] = []
     times = _numbers("time", time, 1, problems)
-    events = np.asarray(event)
-    if events.ndim != 1 or not (
-        events.dtype == bool or (events.dtype.kind in "iuf" and bool(np.isin(events, (0, 1)).all()))
-    ):
-        problems.append(
-            Problem(
-                None, "event", "must be one array of true and false (or 1 and 0)", None,
-                "write true where the event was seen, false where follow-up ended without it",
-            )
-        )  # fmt: skip
-    _same_length(len(times), "event", len(np.atleast_1d(events)), problems)
+    events = _flags("event", event, len(times), problems)
+    others = None if competing is None else _flags("competing", competing, len(times), problems)
     _each(times < 0, times, "time", "must not be negative", "count from the time origin", problems)
     cluster = None
     if groups is not None:
@@ -158,9 +158,27 @@ def check_outcome(time: ArrayLike, event: ArrayLike, groups: ArrayLike | None = 
                 "validate on a cohort with events, or with longer follow-up",
             )
         )  # fmt: skip
+    if not problems and others is not None:
+        rule, remedy = "must not be true where event is", "keep the one that came first"
+        _each(others & events, None, "competing", rule, remedy, problems)
     if problems:
         raise InputError(problems)
-    return Outcome(times, events.astype(bool), cluster)
+    return Outcome(times, events, cluster, others)
+
+
+def _flags(name: str, given: ArrayLike, n: int, problems: list[Problem]) -> NDArray[np.bool_]:
+    found = np.asarray(given)
+    if found.ndim != 1 or not (
+        found.dtype == bool or (found.dtype.kind in "iuf" and bool(np.isin(found, (0, 1)).all()))
+    ):
+        problems.append(
+            Problem(
+                None, name, "must be one array of true and false (or 1 and 0)", None,
+                "write true where the event was seen, false where follow-up ended without it",
+            )
+        )  # fmt: skip
+    _same_length(n, name, len(np.atleast_1d(found)), problems)
+    return found.astype(bool) if not problems else np.zeros(found.shape, dtype=bool)
 
 
 def check_score(outcome: Outcome, score: ArrayLike, name: str = "risk_score") -> FloatArray:
