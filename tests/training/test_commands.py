@@ -161,7 +161,8 @@ def test_the_shipped_models_say_what_they_are() -> None:
         assert "not for care" in manifest.statement
         assert ("demonstrates the software" in manifest.statement) == (manifest.kind == "forest")
         size = sum(f.stat().st_size for f in shipped_bundles()[model_id].iterdir())
-        assert size < 100_000
+        # Most of it is the table of the draws.
+        assert size < 500_000
 
 
 def test_the_shipped_hazard_ratios_are_the_published_ones() -> None:
