@@ -46,6 +46,10 @@ TYPE = "urn:problem-type:riskscore:"
 
 PROBLEM_JSON = "application/problem+json"
 
+# ASCII with escapes: a lone surrogate, which JSON's escapes can smuggle in, has no UTF-8 form,
+# and echoing it must not turn a 422 into a 500. Made once: json.dumps makes one a call.
+ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 RULES: Mapping[str, str] = {
     "is missing": "missing",
     "must not be missing": "missing",
@@ -156,6 +160,4 @@ def _problem_json(type_: str, title: str, status: int, problems: tuple[Problem, 
 
 
 def _json(content: object) -> bytes:
-    # ASCII with escapes: a lone surrogate, which JSON's escapes can smuggle in, has no UTF-8 form,
-    # and echoing it must not turn a 422 into a 500.
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return ENCODER.encode(content).encode("ascii")
