@@ -18,12 +18,15 @@ from riskscore.records import encode_values, is_missing
 from riskscore.study import Outcome, Predictor, Study
 from riskscore.tables import numeric
 
-__all__ = ["PATIENT", "read_events", "read_groups", "read_times"]
+__all__ = ["PATIENT", "read_competing", "read_events", "read_groups", "read_times"]
 
 FloatArray = NDArray[np.float64]
 
 PATIENT = "patient"
 """Column that names the patient. A study without a cluster allows each patient one row."""
+
+SAME_TIME = 1e-6
+"""Relative difference up to which two columns hold one time (one of them may be converted)."""
 
 
 def read_times(
@@ -50,26 +53,81 @@ def read_times(
 
 def read_events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Problem]]:
     """Return 1 for an event and 0 for a censored row, and every problem with them."""
-    if outcome.event not in frame:
-        return np.array([]), [_missing_column(outcome.event, "1 for an event, 0 for censored")]
-    series = frame[outcome.event]
-    values = series.astype(int).tolist() if series.dtype == bool else numeric(series)
-    event = np.array([_event(v) for v in values], dtype=float)
-    remedy = f"write 1 for {outcome.event.replace('_', ' ')}, 0 for censored"
-    problems = [
-        Problem(
-            int(i) + 1,
-            outcome.event,
-            "must not be missing" if is_missing(values[i]) else "must be 0 or 1",
-            None if is_missing(values[i]) else json_safe(values[i]),
-            remedy,
-        )
-        for i in np.flatnonzero(np.isnan(event))
-    ]
+    event, problems = _flags(frame, outcome.event, "censored")
     if len(event) and not problems and not event.any():
         rule = "has no event: every row is 0"
         problems = [Problem(None, outcome.event, rule, None, "check the coding (1 is an event)")]
     return event, problems
+
+
+def read_competing(
+    frame: pd.DataFrame, outcome: Outcome, study: Study | None = None
+) -> tuple[FloatArray | None, list[Problem]]:
+    """Return 1 where follow-up ends with the competing event, else 0, and every problem.
+
+    None where the outcome declares no competing event. A row that has the event ends with it,
+    whatever its competing column says: a patient may progress and die later. A row with the
+    competing event alone ends with that one, so its time must be that event's.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    outcome : Outcome
+    study : Study, optional
+        Where the competing column is the event of another of its outcomes, whose time the cohort
+        has, the two times are compared: a row that ends with the competing event must have both
+        alike, and no event may follow it.
+    """
+    if not outcome.competing:
+        return None, []
+    column = outcome.competing
+    flags, problems = _flags(frame, column, "none")
+    if problems or outcome.event not in frame:
+        return flags, problems
+    event = _flags(frame, outcome.event, "censored")[0]
+    other = None
+    for o in () if study is None else study.outcomes.values():
+        if o.event == column and o.time in frame and outcome.time in frame and study is not None:
+            other = o.time
+            time = read_times(frame, outcome, study.time_unit)[0]
+            its_time = read_times(frame, o, study.time_unit)[0]
+    if other is not None:
+        apart = (flags == 1) & (event == 0) & (np.abs(time - its_time) > SAME_TIME * its_time)
+        rule = f"must be {other} where {column} is 1 and {outcome.event} is 0"
+        remedy = (
+            f"follow the row to the {column.replace('_', ' ')} if nothing came before it, or leave "
+            "the row out"
+        )
+        problems += [
+            Problem(int(i) + 1, outcome.time, rule, float(time[i]), remedy)
+            for i in np.flatnonzero(apart)
+        ]
+        late = (flags == 1) & (event == 1) & (time - its_time > SAME_TIME * its_time)
+        rule, remedy = f"must not be after {other}: {column} is 1 there", "correct one of the times"
+        problems += [
+            Problem(int(i) + 1, outcome.time, rule, float(time[i]), remedy)
+            for i in np.flatnonzero(late)
+        ]
+    return np.where(event == 1, 0.0, flags), problems
+
+
+def _flags(frame: pd.DataFrame, column: str, else_: str) -> tuple[FloatArray, list[Problem]]:
+    if column not in frame:
+        return np.array([]), [_missing_column(column, f"1 for an event, 0 for {else_}")]
+    series = frame[column]
+    values = series.astype(int).tolist() if series.dtype == bool else numeric(series)
+    found = np.array([_event(v) for v in values], dtype=float)
+    remedy = f"write 1 for {column.replace('_', ' ')}, 0 for {else_}"
+    return found, [
+        Problem(
+            int(i) + 1,
+            column,
+            "must not be missing" if is_missing(values[i]) else "must be 0 or 1",
+            None if is_missing(values[i]) else json_safe(values[i]),
+            remedy,
+        )
+        for i in np.flatnonzero(np.isnan(found))
+    ]
 
 
 def _event(value: Any) -> float:

@@ -41,6 +41,9 @@ class Outcome:
         Columns of the cohort: follow-up time in the study's unit, and 1 (event) or 0 (censored).
     horizons : tuple of float
         Times at which predictions are reported and judged, ascending, in the study's unit.
+    competing : str
+        Column that is 1 where an event happened after which this one cannot, as death before
+        progression; it may be another outcome's event. Empty where nothing competes.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Outcome:
     time: str
     event: str
     horizons: tuple[float, ...]
+    competing: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class Study:
                     "time": o.time,
                     "event": o.event,
                     "horizons": list(o.horizons),
+                    **({"competing": o.competing} if o.competing else {}),
                 }
                 for o in self.outcomes.values()
             },
@@ -289,13 +294,14 @@ def _read_study(reader: Reader, where: str) -> Study | None:
 
 
 def _read_outcome(name: str, reader: Reader) -> Outcome:
-    reader.keys("label", "time", "event", "horizons")
+    reader.keys("label", "time", "event", "horizons", "competing")
     return Outcome(
         name=reader.identifier(name),
         label=reader.text("label"),
         time=reader.text("time"),
         event=reader.text("event"),
         horizons=reader.ascending("horizons"),
+        competing=reader.text("competing", optional=True),
     )
 
 
@@ -362,6 +368,12 @@ def _check_columns(reader: Reader, study: Study) -> None:
             rule = f"must not be the column of {meaning[column]} too"
             reader.refuse(key, rule, column, "name each column once")
         meaning[column] = key
+    for o in study.outcomes.values():
+        # Another outcome's event may compete; its own event, a time or a predictor cannot.
+        other = meaning.get(o.competing, "")
+        if other and (not other.endswith(".event") or other == f"outcomes.{o.name}.event"):
+            key, rule = f"outcomes.{o.name}.competing", f"must not be the column of {other} too"
+            reader.refuse(key, rule, o.competing, "name the competing event's own column")
     treatments = [p.name for p in study.predictors.values() if p.role == "treatment"]
     if len(treatments) > 1:
         rule = "at most one may have role treatment"

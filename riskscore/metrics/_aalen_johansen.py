@@ -33,8 +33,8 @@ def cumulative_incidence(
     """Return the probability of having had the event by a time, with its interval.
 
     The standard error is the infinitesimal jackknife, with `groups` summed within them; the
-    interval is symmetric in log(-log(risk)). Both as in R's `survfit` of a factor, `conf.type` being
-    "log-log".
+    interval is symmetric in log(-log(risk)). Both are those of R's `survfit` of a factor with
+    `conf.type = "log-log"`.
 
     Parameters
     ----------

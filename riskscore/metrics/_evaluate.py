@@ -267,8 +267,8 @@ def _competing_notes(outcome: Outcome, found: list[Calibration]) -> list[str]:
         )
     return [
         *notes,
-        "a model that was fitted with the competing event censored predicts the risk had nobody had "
-        "it: observed/expected falls below 1 for that reason alone",
+        "a model that was fitted with the competing event censored predicts the risk had nobody "
+        "had it: observed/expected falls below 1 for that reason alone",
         "concordance, AUC, Brier score, IPA, D-calibration, Royston's D, net benefit and the "
         "calibration's slope, intercept and smooth curve censor the competing event",
     ]

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskscore.errors import InputError, Problem
-from riskscore.follow_up import read_events, read_groups, read_times
+from riskscore.follow_up import read_competing, read_events, read_groups, read_times
 from riskscore.manifest import Manifest
 from riskscore.records import checked, encode_columns, encode_values
-from riskscore.study import Predictor, Study
+from riskscore.study import Outcome, Predictor, Study
 from riskscore.tables import columns_of, read_table
 
 __all__ = ["ValidationCohort", "check_validation_cohort", "read_validation_cohort"]
@@ -41,6 +41,8 @@ class ValidationCohort:
         where a cell is empty or breaks the study's rule.
     name, sha256 : str
         Of the file.
+    competing : ndarray of shape (n,), bool, or None
+        Whether follow-up ends with the competing event; None where the outcome declares none.
     """
 
     X: FloatArray
@@ -50,6 +52,7 @@ class ValidationCohort:
     others: dict[str, tuple[Predictor, FloatArray]]
     name: str
     sha256: str
+    competing: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -100,6 +103,8 @@ def check_validation_cohort(
     problems += found
     event, found = read_events(frame, manifest.outcome)
     problems += found
+    competing, found = read_competing(frame, _outcome(manifest, study), study)
+    problems += found
     clustered = manifest.study
     if clustered.cluster and clustered.cluster not in frame:
         # One row a patient needs no column that says so.
@@ -113,7 +118,21 @@ def check_validation_cohort(
     except InputError as error:
         raise InputError(error.problems, name) from None
     others = {} if study is None else _others(frame, manifest, study)
-    return ValidationCohort(X, time, event.astype(bool), groups, others, name, sha256)
+    ended = None if competing is None else competing.astype(bool)
+    return ValidationCohort(X, time, event.astype(bool), groups, others, name, sha256, ended)
+
+
+def _outcome(manifest: Manifest, study: Study | None) -> Outcome:
+    """Return the model's outcome, with what the whole study declares to compete with it.
+
+    What competes is a matter of the patients who are looked at, so a model that was fitted before
+    the study said it need not be fitted again.
+    """
+    own = manifest.outcome
+    whole = None if study is None else study.outcomes.get(own.name)
+    if own.competing or whole is None or (whole.time, whole.event) != (own.time, own.event):
+        return own
+    return replace(own, competing=whole.competing)
 
 
 def _others(

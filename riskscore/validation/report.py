@@ -19,7 +19,8 @@ def text(found: Validation) -> str:
     c, e = found.cohort, found.evaluation
     rows = f" in {c['rows']} rows" if c["rows"] != c["patients"] else ""
     lines = [
-        f"{found.model} on {c['name']}: {c['patients']} patients{rows}, {c['events']} events",
+        f"{found.model} on {c['name']}: {c['patients']} patients{rows}, {c['events']} events"
+        + (f", {c['competing']} competing" if "competing" in c else ""),
         f"{found.outcome}; intervals of {100 * e.level:g} %",
         "",
         f"  {'Concordance (Harrell)':<34}{_said(e.harrell)}   chance 0.5, perfect order 1",
@@ -31,7 +32,7 @@ def text(found: Validation) -> str:
         lines.append(f"  {'Integrated IPA':<34}{_said(ipa)}   0 is Kaplan-Meier")
     heads = "".join(f"{f'{found.time_unit} {h:g}':<24}" for h in found.horizons)
     lines += ["", f"  {'':<34}{heads}".rstrip()]
-    for label, of in FIGURES:
+    for label, of in (*COMPETING, *FIGURES[1:]) if "competing" in c else FIGURES:
         cells = "".join(f"{_said(of(at)):<24}" for at in e.horizons)
         lines.append(f"  {label:<34}{cells}".rstrip())
     lines += ["", "Case mix: development against this cohort", *map(_case, found.case_mix)]
@@ -88,3 +89,9 @@ FIGURES: tuple[tuple[str, Callable[[AtHorizon], Estimate | None]], ...] = (
     ("IPA (0 is Kaplan-Meier)", lambda at: at.brier.ipa),
 )
 """Rows of the table by horizon."""
+
+COMPETING: tuple[tuple[str, Callable[[AtHorizon], Estimate | None]], ...] = (
+    ("Observed risk (Aalen-Johansen)", lambda at: at.calibration.observed),
+    ("  if it censored what competes", lambda at: at.calibration.observed_censoring),
+)
+"""What stands in place of the first row where an event competes."""

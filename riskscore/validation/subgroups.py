@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from riskscore.errors import RiskscoreError
 from riskscore.manifest import Manifest
-from riskscore.metrics import concordance, kaplan_meier
+from riskscore.metrics import concordance
+from riskscore.metrics._aalen_johansen import observed_risk
 from riskscore.metrics._estimates import Estimate
+from riskscore.metrics._outcome import check_outcome
 from riskscore.study import Predictor
 from riskscore.validation.cohort import FloatArray, ValidationCohort
 
@@ -33,7 +35,8 @@ class Subgroup:
     concordance : Estimate or None
         Harrell's; None where no two of the group can be compared.
     observed_expected : tuple of (Estimate or None)
-        At each horizon: risk by Kaplan-Meier over mean predicted risk, the expected taken as known.
+        At each horizon: risk by Kaplan-Meier (by Aalen-Johansen where an event competes) over mean
+        predicted risk, the expected taken as known.
         None where nobody is followed that long.
     few : bool
         Fewer events than `FEW_EVENTS`.
@@ -68,6 +71,7 @@ def subgroups(
             continue
         time, event = cohort.time[members], cohort.event[members]
         groups = None if cohort.groups is None else cohort.groups[members]
+        competing = None if cohort.competing is None else cohort.competing[members]
         found.append(
             Subgroup(
                 p.name,
@@ -77,7 +81,7 @@ def subgroups(
                 int(event.sum()),
                 _concordance(time, event, risk_score[members], groups, level),
                 tuple(
-                    _ratio(time, event, survival[members, k], float(h), groups, level)
+                    _ratio((time, event, groups, competing), survival[members, k], float(h), level)
                     for k, h in enumerate(horizons)
                 ),
                 int(event.sum()) < FEW_EVENTS,
@@ -125,21 +129,21 @@ def _concordance(
 
 
 def _ratio(
-    time: FloatArray,
-    event: NDArray[np.bool_],
+    followed: tuple[
+        FloatArray, NDArray[np.bool_], NDArray[np.int64] | None, NDArray[np.bool_] | None
+    ],
     survival: FloatArray,
     horizon: float,
-    groups: NDArray[np.int64] | None,
     level: float,
 ) -> Estimate | None:
+    time, event, groups, competing = followed
     expected = float(1 - survival.mean())
     if not event.any() or horizon > time.max() or expected <= 0:
         return None
-    found = kaplan_meier(time, event, horizon, groups, level)
+    outcome = check_outcome(time, event, groups, competing)
+    found = observed_risk(outcome, horizon, np.ones(len(outcome), dtype=bool), level)
 
-    def over(event_free: float | None) -> float | None:
-        return None if event_free is None else (1 - event_free) / expected
+    def over(risk: float | None) -> float | None:
+        return None if risk is None else risk / expected
 
-    se = None if found.se is None else found.se / expected
-    # The larger event-free survival is the smaller risk.
-    return Estimate((1 - found.value) / expected, se, over(found.upper), over(found.lower))
+    return Estimate(found.value / expected, over(found.se), over(found.lower), over(found.upper))

@@ -40,7 +40,7 @@ class Validation:
     ----------
     model, digest, outcome, time_unit : str
     cohort : dict
-        `name`, `sha256`, `rows`, `patients`, `events`.
+        `name`, `sha256`, `rows`, `patients`, `events`, and `competing` events where they count.
     horizons : tuple of float
         Judged.
     left_out : tuple of str
@@ -126,6 +126,7 @@ def validate(
         score,
         horizons,
         groups=cohort.groups,
+        competing=cohort.competing,
         grid=grid,
         grid_survival=_predictions(model, cohort, grid)[0],
         survival_at_time=_at_own_times(model, cohort) if within else None,
@@ -158,6 +159,7 @@ def validate(
             "rows": len(cohort),
             "patients": cohort.patients,
             "events": int(cohort.event.sum()),
+            **({} if cohort.competing is None else {"competing": int(cohort.competing.sum())}),
         },
         horizons=tuple(horizons.tolist()),
         left_out=left_out,

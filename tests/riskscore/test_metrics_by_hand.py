@@ -53,8 +53,9 @@ def simulated(n: int, seed: int, decimals: int = 1) -> dict[str, Any]:
 def test_the_door() -> None:
     """The public names are these."""
     assert metrics.__all__ == [
-        "brier_score", "calibration", "concordance", "cumulative_incidence", "d_calibration", "evaluate",
-        "integrated_brier", "kaplan_meier", "net_benefit", "royston_d", "time_dependent_auc",
+        "brier_score", "calibration", "concordance", "cumulative_incidence",
+        "d_calibration", "evaluate", "integrated_brier", "kaplan_meier", "net_benefit", "royston_d",
+        "time_dependent_auc",
     ]  # fmt: skip
 
 
