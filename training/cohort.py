@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from riskscore.errors import InputError, Problem
 from riskscore.follow_up import PATIENT, read_events, read_groups, read_times
-from riskscore.records import encode_columns
+from riskscore.records import encode_columns, is_missing
 from riskscore.study import Outcome, Predictor, Study
 from riskscore.tables import columns_of, read_table
 from training.provenance import Flow, Provenance, read_provenance
@@ -45,6 +45,8 @@ class Cohort:
         Number of each row's patient, where the study has a cluster.
     horizons_left_out : tuple of float
         Declared horizons beyond the longest follow-up, about which nothing can be said.
+    kept : dict of str to ndarray of shape (n,)
+        Other columns that were asked for: a centre, a year.
     """
 
     study: Study
@@ -57,6 +59,7 @@ class Cohort:
     name: str
     sha256: str
     horizons_left_out: tuple[float, ...] = ()
+    kept: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
@@ -90,8 +93,14 @@ class Cohort:
     def subset(self, rows: NDArray[np.intp]) -> Cohort:
         """Return the cohort of the given rows (with repeats, for resampling)."""
         groups = None if self.groups is None else self.groups[rows]
+        kept = {name: values[rows] for name, values in self.kept.items()}
         return replace(
-            self, X=self.X[rows], time=self.time[rows], event=self.event[rows], groups=groups
+            self,
+            X=self.X[rows],
+            time=self.time[rows],
+            event=self.event[rows],
+            groups=groups,
+            kept=kept,
         )
 
 
@@ -101,6 +110,7 @@ def read_cohort(
     outcome: str,
     predictors: Sequence[str] | None = None,
     adapter: str | None = None,
+    keep: Sequence[str] = (),
 ) -> Cohort:
     """Read and check a cohort from a file.
 
@@ -115,6 +125,8 @@ def read_cohort(
         All of the study's by default.
     adapter : str, optional
         Name of an adapter, for a public file whose columns are not the study's.
+    keep : sequence of str
+        Further columns to keep, a value in every row: a centre, a year.
 
     Raises
     ------
@@ -137,6 +149,7 @@ def read_cohort(
     return check_cohort(
         frame, study, outcome, predictors,
         flow=flow, provenance=provenance, name=file.name, sha256=digest, source_rows=source_rows,
+        keep=keep,
     )  # fmt: skip
 
 
@@ -151,6 +164,7 @@ def check_cohort(
     name: str = "table",
     sha256: str = "",
     source_rows: NDArray[np.int64] | None = None,
+    keep: Sequence[str] = (),
 ) -> Cohort:
     """Check a table against its study and return the cohort.
 
@@ -170,6 +184,8 @@ def check_cohort(
     event, found = read_events(frame, chosen)
     problems += found
     groups, found = read_groups(frame, study)
+    problems += found
+    kept, found = _keep(frame, keep)
     problems += found
     problems += _variation(X, declared, problems)
     if not problems and len(time):
@@ -201,7 +217,29 @@ def check_cohort(
         name=name,
         sha256=sha256,
         horizons_left_out=declared_outcome.horizons[len(chosen.horizons) :],
+        kept=kept,
     )
+
+
+def _keep(
+    frame: pd.DataFrame, names: Sequence[str]
+) -> tuple[dict[str, NDArray[Any]], list[Problem]]:
+    """Return further columns, each with a value in every row."""
+    kept: dict[str, NDArray[Any]] = {}
+    problems = []
+    for name in names:
+        if name not in frame:
+            remedy = "add it, or name another: a centre or a year in every row"
+            problems.append(Problem(None, name, "column is missing", None, remedy))
+            continue
+        values = frame[name].tolist()
+        problems += [
+            Problem(row, name, "must not be missing", None, "fill it, or leave the row out")
+            for row, value in enumerate(values, 1)
+            if is_missing(value)
+        ]
+        kept[name] = np.array(values)
+    return kept, problems
 
 
 def _variation(

@@ -15,30 +15,57 @@ from training.cox.risk_sets import TIES
 from training.fit import KINDS, Fitted, Settings, fit
 from training.forest import SPLITTINGS
 from training.progress import working
+from training.settings import REPLICATES
+from training.validation.report import summary_lines
 
 __all__ = [
+    "add_cohort_arguments",
     "add_fit_parser",
+    "add_model_arguments",
     "coefficient_lines",
     "cohort_line",
     "hypothesis_lines",
     "importance_lines",
+    "settings_of",
 ]
 
 
 def add_fit_parser(commands: Any) -> None:
     """Add the command `fit`."""
-    defaults = Settings()
     parser = commands.add_parser("fit", help="fit a model to a cohort and write its bundle")
+    add_cohort_arguments(parser)
+    add_model_arguments(parser)
+    parser.add_argument("--out", required=True, help="directory of the bundle")
+    parser.add_argument("--name", help="last part of the model's id (default: the model)")
+    parser.add_argument(
+        "--replicates",
+        type=int,
+        default=REPLICATES,
+        help="resamples of the internal validation; 0 leaves it out",
+    )
+    parser.add_argument(
+        "--shrink",
+        action="store_true",
+        help="multiply a Cox model's coefficients by their corrected calibration slope",
+    )
+    parser.set_defaults(run=_fit)
+
+
+def add_cohort_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names a cohort, an outcome and its predictors."""
     parser.add_argument("--study", required=True, help="study file, or id of a shipped study")
     parser.add_argument("--cohort", required=True, help="table: .csv, .parquet or .xlsx")
     parser.add_argument("--adapter", choices=ADAPTERS, help="for a public file as published")
     parser.add_argument("--outcome", required=True, help="name of an outcome of the study")
-    parser.add_argument("--model", required=True, choices=KINDS, help="what to fit")
-    parser.add_argument("--out", required=True, help="directory of the bundle")
-    parser.add_argument("--name", help="last part of the model's id (default: the model)")
     parser.add_argument(
         "--predictors", type=names, metavar="A,B", help="which of the study's (default: all)"
     )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names a kind of model and says how it is fitted."""
+    defaults = Settings()
+    parser.add_argument("--model", required=True, choices=KINDS, help="what to fit")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument(
         "--trees", type=int, help="of a forest (default: 500; 2,000 with --stability)"
@@ -79,7 +106,23 @@ def add_fit_parser(commands: Any) -> None:
         metavar="NUMBER|auto",
         help="ridge of a Cox model, per standardised term; auto: cross-validated",
     )
-    parser.set_defaults(run=_fit)
+
+
+def settings_of(chosen: argparse.Namespace, **more: Any) -> Settings:
+    """Return the settings that `add_model_arguments` reads."""
+    return Settings(
+        seed=chosen.seed,
+        trees=chosen.trees,
+        min_leaf=chosen.min_leaf,
+        max_times=chosen.max_times,
+        splitting=chosen.splitting,
+        max_features=chosen.max_features,
+        stability=chosen.stability,
+        tune=chosen.tune,
+        ties=chosen.ties,
+        penalty=chosen.penalty,
+        **more,
+    )
 
 
 def cohort_line(cohort: Cohort) -> str:
@@ -114,7 +157,7 @@ def hypothesis_lines(inference: dict[str, Any]) -> list[str]:
     lines = []
     if inference["penalty"]:
         p = inference["penalty"]
-        lines.append(f"  ridge penalty {p['value']:.4g} ({p['chosen']}): no errors, no P values")
+        lines.append(f"  {p['kind']} {p['value']:.4g} ({p['chosen']}): no errors, no P values")
     else:
         words = {
             "likelihood_ratio": "no effect: likelihood ratio",
@@ -160,18 +203,7 @@ def _penalty(text: str) -> float | str:
 def _fit(chosen: argparse.Namespace) -> int:
     study = load_study(chosen.study)
     cohort = read_cohort(chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter)
-    settings = Settings(
-        seed=chosen.seed,
-        trees=chosen.trees,
-        min_leaf=chosen.min_leaf,
-        max_times=chosen.max_times,
-        splitting=chosen.splitting,
-        max_features=chosen.max_features,
-        stability=chosen.stability,
-        tune=chosen.tune,
-        ties=chosen.ties,
-        penalty=chosen.penalty,
-    )
+    settings = settings_of(chosen, replicates=chosen.replicates, shrink=chosen.shrink)
     with working(f"fitting {chosen.model}"):
         fitted = fit(cohort, chosen.model, settings, chosen.name)
         manifest = fitted.write(chosen.out)
@@ -193,6 +225,7 @@ def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:
         lines += [f"Forest of {inference['trees']} trees", *importance_lines(inference)]
     lines += [
         f"Concordance {c['in_sample']:.3f} in-sample, {c['out_of_bag']:.3f} out-of-bag",
+        *summary_lines(fitted.evaluation.get("validation")),
         f"{manifest.id} {manifest.digest}",
         f"written to {out}",
     ]

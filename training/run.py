@@ -25,6 +25,8 @@ from training.commands import coefficient_lines, cohort_line, importance_lines
 from training.fit import Fitted, Settings, fit
 from training.progress import working
 from training.published import DEB_TACE_COHORT as DEFAULT_COHORT
+from training.settings import REPLICATES
+from training.validation.report import summary_lines
 
 __all__ = ["CORE_FOUR", "DEFAULT_COHORT", "DEFAULT_STUDY", "SHIPPED", "add_run_parser"]
 
@@ -62,6 +64,12 @@ def add_run_parser(commands: Any) -> None:
     parser.add_argument("--predictors", type=names, metavar="A,B", help="default: all")
     parser.add_argument("--out", default="build", help="directory for the bundles")
     parser.add_argument("--seed", type=int, default=Settings().seed)
+    parser.add_argument(
+        "--replicates",
+        type=int,
+        default=REPLICATES,
+        help="resamples of the internal validation; 0 leaves it out",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -86,7 +94,11 @@ def _run(chosen: argparse.Namespace) -> int:
         print(f"{cohort.outcome.label}\n{cohort_line(cohort)}")
         for kind in job.kinds:
             with working(f"fitting {kind} for {job.outcome}"):
-                fitted = fit(cohort, kind, replace(job.settings, seed=chosen.seed))
+                fitted = fit(
+                    cohort,
+                    kind,
+                    replace(job.settings, seed=chosen.seed, replicates=chosen.replicates),
+                )
                 path = Path(chosen.out) / fitted.manifest.id
                 fitted.write(path)
             written.append(path)
@@ -110,7 +122,8 @@ def _report(fitted: Fitted) -> list[str]:
         trees = fitted.inference["trees"]
         lines = [f"  Random survival forest, {trees} trees", *importance_lines(fitted.inference)]
     figures = f"{c['in_sample']:.3f} in-sample, {c['out_of_bag']:.3f} out-of-bag"
-    return [*lines, f"  Concordance: {figures}"]
+    summary = summary_lines(fitted.evaluation.get("validation"))
+    return [*lines, f"  Concordance: {figures}", *(f"  {line}" for line in summary)]
 
 
 def _example(model: RiskModel, cohort: Cohort) -> list[str]:

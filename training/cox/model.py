@@ -37,6 +37,9 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         Ridge: half of it times the sum of the squared coefficients, each per standard deviation of
         its term, is taken from the log partial likelihood. With a penalty there are no standard
         errors: those of a shrunken estimate say nothing about its bias.
+    shrinkage : float
+        Factor by which the coefficients at the maximum are multiplied before the baseline is found;
+        1 leaves them. As with a penalty, there are no standard errors then.
     n_iter, tol
         As in `maximise`. The coefficients agree with R's to far more digits than are printed.
 
@@ -67,12 +70,14 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         names: tuple[str, ...] = (),
         ties: Ties = "efron",
         penalty: float = 0.0,
+        shrinkage: float = 1.0,
         n_iter: int = 50,
         tol: float = 1e-10,
     ) -> None:
         self.names = names
         self.ties = ties
         self.penalty = penalty
+        self.shrinkage = shrinkage
         self.n_iter = n_iter
         self.tol = tol
 
@@ -95,6 +100,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             raise ModelError(f"ties must be one of {', '.join(TIES)}, got {self.ties!r}")
         if not 0 <= self.penalty < np.inf:
             raise ModelError(f"penalty must be 0 or a number above, got {self.penalty!r}")
+        if not 0 < self.shrinkage < np.inf:
+            raise ModelError(f"shrinkage must be a factor above 0, got {self.shrinkage!r}")
         event, time = check_array_survival(X, y)
         X = np.asarray(X, dtype=np.float64)
         names = self.names or tuple(f"term {k + 1}" for k in range(X.shape[1]))
@@ -112,13 +119,13 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         refuse_runaway(found.coef, found.converged, names)
         del Z
         sets = sets.in_units(scale)
-        self.coef_: FloatArray = found.coef / scale
+        self.coef_: FloatArray = self.shrinkage * found.coef / scale
         self.sums_: RiskSetSums = sets.sums(self.coef_)
         self.loglik_null_ = found.at_start.loglik
         self.tests_: dict[str, ChiSquare] = {}
         self.information_variance_: FloatArray = np.full((len(scale), len(scale)), np.nan)
         self.variance_: FloatArray = self.information_variance_
-        if not self.penalty:
+        if not self.is_shrunken:
             self._infer(sets, groups, names, scale)
             self.tests_["score"] = quadratic(found.at_start.gradient, found.at_start.information)
         return self
@@ -147,6 +154,11 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             spread = np.asarray(score.T @ score, dtype=np.float64)
             self.tests_["robust_score"] = quadratic(score.sum(axis=0), spread)
         self.tests_["wald"] = quadratic(self.coef_, self.variance_)
+
+    @property
+    def is_shrunken(self) -> bool:
+        """Whether the coefficients are not those of the likelihood's maximum."""
+        return self.penalty > 0 or self.shrinkage != 1
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the risk score, the linear predictor; higher is worse."""
@@ -203,11 +215,16 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         ModelError
             With a penalty, whose estimates have no standard errors that mean anything.
         """
-        if self.penalty:
+        if self.is_shrunken:
+            how = (
+                f"a ridge penalty ({self.penalty:g})"
+                if self.penalty
+                else f"a shrinkage factor ({self.shrinkage:.3g})"
+            )
             raise ModelError(
-                f"a model with a ridge penalty ({self.penalty:g}) has no standard errors, "
+                f"a model with {how} has no standard errors, "
                 "intervals or P values: its coefficients are biased towards 0, by how much the "
-                "data do not say; fit without --penalty for inference, or read coef_"
+                "data do not say; fit without it for inference, or read coef_"
             )
         return table(names or self.names, self.coef_, self.variance_, level)
 

@@ -30,7 +30,7 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     offset = g.const(np.array([model.center_ @ model.coef_]))
     hazard = g.add("Mul", g.add("Exp", g.add("Sub", lp, offset)), g.const(-sums.hazard[None, :]))
     g.add("Exp", hazard, out=survival)
-    if model.penalty:  # no variance that means anything
+    if model.is_shrunken:  # no variance that means anything
         for bound in (lower, upper):
             g.add("Mul", hazard, g.const(NAN), out=bound)
         return

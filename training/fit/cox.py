@@ -17,10 +17,20 @@ from training.fit.cox_inference import inference_of
 from training.fit.fitted import Fitted
 from training.fit.manifest import manifest_of
 from training.settings import Settings
+from training.validation.optimism import Optimism, optimism
+from training.validation.validating import described_optimism
 
-__all__ = ["fit_cox"]
+__all__ = ["fit_cox", "shrinkage_of"]
 
 METHOD = "pointwise 95 % interval, log(-log) scale, variance as in R's survfit of a coxph"
+NO_INTERVALS_SHRUNKEN = (
+    "the coefficients are multiplied by a shrinkage factor: standard errors would not tell how far "
+    "they are off"
+)
+OF_THE_UNSHRUNKEN = (
+    "these figures are of the model before its coefficients were multiplied by the calibration "
+    "slope found here; concordance is not changed by that, calibration is"
+)
 NO_INTERVALS = (
     "a ridge penalty shrinks the coefficients: standard errors would not tell how far they are off"
 )
@@ -47,7 +57,9 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
         penalty = choice.penalty
     elif not penalty:
         _refuse_levels_without_events(cohort)
-    model = CoxModel(names=names, ties=settings.ties, penalty=penalty)
+    judged = optimism(cohort, settings, settings.replicates) if settings.replicates else None
+    factor = shrinkage_of(judged) if settings.shrink and judged else 1.0
+    model = CoxModel(names=names, ties=settings.ties, penalty=penalty, shrinkage=factor)
     pipeline = Pipeline([("encode", encoder), ("model", model)])
     pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)
     intervals: dict[str, Any] = {"available": True, "level": 0.95, "method": METHOD}
@@ -55,13 +67,37 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     if penalty:
         intervals = {"available": False, "reason": NO_INTERVALS}
         recorded["penalty"] = penalty
+    if settings.shrink:
+        intervals = {"available": False, "reason": NO_INTERVALS_SHRUNKEN}
+        recorded["shrinkage"] = factor
+        recorded["replicates"] = settings.replicates
     manifest = manifest_of(
         cohort, "cox", name, pipeline, model.sums_.times, False, intervals, recorded
     )
-    inference = inference_of(pipeline, cohort, _penalty(penalty, choice))
-    return Fitted(
-        pipeline, cohort, manifest, inference, evaluate_by_refits(pipeline, cohort, settings.seed)
-    )
+    said = _shrunken(factor, settings) if settings.shrink else _penalty(penalty, choice)
+    inference = inference_of(pipeline, cohort, said)
+    evaluation = evaluate_by_refits(pipeline, cohort, settings.seed)
+    if judged:
+        evaluation["validation"] = described_optimism(cohort, judged, settings)
+        if settings.shrink:
+            evaluation["validation"]["notes"] = [OF_THE_UNSHRUNKEN]
+    return Fitted(pipeline, cohort, manifest, inference, evaluation)
+
+
+def shrinkage_of(judged: Optimism) -> float:
+    """Return the factor for the coefficients: the corrected calibration slope.
+
+    Raises
+    ------
+    ModelError
+        If it is not above 0: the predictors tell nothing beyond their own overfitting.
+    """
+    if not judged.slope > 0:
+        raise ModelError(
+            f"the corrected calibration slope is {judged.slope:.2f}: shrunken by it the model "
+            "would rank patients backwards; fit fewer predictors, or more patients"
+        )
+    return judged.slope
 
 
 def _refuse_levels_without_events(cohort: Cohort) -> None:
@@ -73,12 +109,25 @@ def _refuse_levels_without_events(cohort: Cohort) -> None:
         )
 
 
+def _shrunken(factor: float, settings: Settings) -> dict[str, Any]:
+    """Return what `inference.json` says of a uniform shrinkage."""
+    return {
+        "kind": "uniform shrinkage factor",
+        "value": factor,
+        "scale": "every coefficient at the maximum of the likelihood is multiplied by it, and the "
+        "baseline estimated again",
+        "chosen": f"the calibration slope corrected over {settings.replicates} resamples",
+        "tried": None,
+        "likelihood": None,
+    }
+
+
 def _penalty(penalty: float, choice: PenaltyChoice | None) -> dict[str, Any] | None:
     """Return what `inference.json` says of the penalty."""
     if not penalty:
         return None
     return {
-        "kind": "ridge",
+        "kind": "ridge penalty",
         "value": penalty,
         "scale": "half the value times the sum of squared coefficients, each per standard "
         "deviation of its term, is taken from the log partial likelihood",

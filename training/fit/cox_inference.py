@@ -89,7 +89,7 @@ def inference_of(
 
 def _variance(cohort: Cohort, penalty: dict[str, Any] | None) -> str:
     if penalty:
-        return "none: the coefficients are shrunken by a ridge penalty"
+        return f"none: the coefficients are shrunken by a {penalty['kind']}"
     return "inverse information" if cohort.groups is None else "robust, clustered on the patient"
 
 
@@ -102,7 +102,7 @@ def _coefficients(
          "lower": None, "upper": None, "p": None}
         for t, b in zip(terms, model.coef_.tolist(), strict=True)
     ]  # fmt: skip
-    if not model.penalty:
+    if not model.is_shrunken:
         rows = [asdict(c) for c in model.coefficients(tuple(t.name for t in terms), LEVEL)]
     return [row | t.to_dict(predictors) for row, t in zip(rows, terms, strict=True)]
 

@@ -17,6 +17,7 @@ from training.forest.little_bags import LEVEL
 from training.forest.tuning import tune
 from training.progress import doing
 from training.settings import Settings
+from training.validation.validating import validate
 
 __all__ = ["fit_forest"]
 
@@ -88,4 +89,7 @@ def fit_forest(cohort: Cohort, settings: Settings, name: str) -> Fitted:
         "importance_interval": IMPORTANCE_INTERVAL,
         "tuning": tuning,
     }
-    return Fitted(pipeline, cohort, manifest, inference, evaluate_forest(pipeline, cohort))
+    evaluation = evaluate_forest(pipeline, cohort)
+    if settings.replicates:
+        evaluation["validation"] = validate(cohort, "forest", settings, "oob")
+    return Fitted(pipeline, cohort, manifest, inference, evaluation)

@@ -1,0 +1,76 @@
+"""`python -m training validate`: how good a procedure is, on the cohort it would be fitted on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from riskscore.errors import InputError, Problem
+from riskscore.manifest import json_bytes
+from riskscore.study import load_study
+from riskscore.tables import write_atomically
+from training.cohort import read_cohort
+from training.commands import add_cohort_arguments, add_model_arguments, cohort_line, settings_of
+from training.progress import working
+from training.settings import REPLICATES
+from training.validation.report import validation_lines
+from training.validation.validating import METHODS, validate
+
+__all__ = ["add_validate_parser"]
+
+
+def add_validate_parser(commands: Any) -> None:
+    """Add the command `validate`."""
+    parser = commands.add_parser(
+        "validate", help="judge a model on its own cohort: corrected, cross-validated, by centre"
+    )
+    add_cohort_arguments(parser)
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--method", choices=METHODS, help="default: bootstrap for cox, oob for forest"
+    )
+    parser.add_argument(
+        "--replicates", type=int, default=REPLICATES, help="resamples of bootstrap and 632plus"
+    )
+    parser.add_argument("--folds", type=int, default=10, help="of cv")
+    parser.add_argument("--repeats", type=int, default=5, help="of cv")
+    parser.add_argument("--by", metavar="COLUMN", help="centre or year, for iecv")
+    parser.add_argument(
+        "--split", nargs=2, metavar=("COLUMN", "VALUE"), help="for temporal: fitted below VALUE"
+    )
+    parser.add_argument("--out", help="file for every figure and curve, as JSON")
+    parser.set_defaults(run=_validate)
+
+
+def _validate(chosen: argparse.Namespace) -> int:
+    study = load_study(chosen.study)
+    column, value = chosen.split or (None, None)
+    method = chosen.method or ("iecv" if chosen.by else "temporal" if chosen.split else None)
+    name = chosen.by if method == "iecv" else column
+    cohort = read_cohort(
+        chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter,
+        keep=(name,) if name else (),
+    )  # fmt: skip
+    with working(f"validating {chosen.model}"):
+        found = validate(
+            cohort, chosen.model, settings_of(chosen), method,
+            replicates=chosen.replicates, folds=chosen.folds, repeats=chosen.repeats,
+            column=None if name is None else cohort.kept[name],
+            split=None if value is None else _number(value),
+        )  # fmt: skip
+    if chosen.out:
+        with write_atomically(Path(chosen.out)) as partial:
+            partial.write_bytes(json_bytes(found))
+    print("\n".join([cohort_line(cohort), "", *validation_lines(found, study.time_unit)]))
+    if cohort.provenance.statement:
+        print(f"\n{cohort.provenance.statement}")
+    return 0
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        problem = Problem(None, "split", "must be a number", text, "give a year, say 2012")
+        raise InputError([problem]) from error

@@ -1,0 +1,202 @@
+"""Choosing a method and saying what was done: from a cohort to what `evaluation.json` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from riskscore.errors import ModelError
+from training.cohort import Cohort
+from training.cox.checks import levels_without_events
+from training.encoding import StudyEncoder
+from training.settings import REPLICATES, Settings
+from training.validation import centres, held_out, point632
+from training.validation import optimism as harrell
+from training.validation.optimism import Optimism, optimism
+from training.validation.results import clean
+from training.validation.sample_size import adjusted_r2, sample_size
+
+__all__ = ["DEFAULT", "METHODS", "described_optimism", "validate"]
+
+METHODS = ("bootstrap", "oob", "632plus", "cv", "iecv", "temporal")
+"""Bootstrap optimism, out-of-bag, .632+, repeated cross-validation, centres in turn, later years."""
+
+DEFAULT = {"cox": "bootstrap", "forest": "oob"}
+"""What a fit runs, by kind."""
+
+LEAST_PATIENTS = 20
+"""Fewer, and a resample holds a dozen different patients."""
+
+Described = tuple[str, str, dict[str, Any]]
+
+
+def validate(
+    cohort: Cohort,
+    kind: str,
+    settings: Settings,
+    method: str | None = None,
+    *,
+    replicates: int = REPLICATES,
+    folds: int = 10,
+    repeats: int = 5,
+    column: Sequence[Any] | None = None,
+    split: float | None = None,
+) -> dict[str, Any]:
+    """Judge a procedure on its own cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    kind : str
+        "cox" or "forest".
+    settings : Settings
+        Of the fit; the seed is that of every draw.
+    method : str, optional
+        One of `METHODS`; by default that of `DEFAULT`.
+    replicates : int
+        Resamples, for "bootstrap" and "632plus".
+    folds, repeats : int
+        For "cv".
+    column : sequence of shape (n,), optional
+        Centre, or year: for "iecv" and "temporal".
+    split : float, optional
+        For "temporal": rows whose column is below it are fitted, the others judged.
+
+    Returns
+    -------
+    dict
+        What was done (`method`, `how`, `interval`), every index with its interval, and the points
+        of every curve; fit for JSON.
+
+    Raises
+    ------
+    ModelError
+        If the method is not valid for the kind, or the cohort does not support it.
+    """
+    method = method or DEFAULT[kind]
+    if method not in METHODS:
+        raise ModelError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if method == "bootstrap" and kind != "cox":
+        raise ModelError(harrell.NOT_FOR_FORESTS)
+    if method == "oob" and kind != "forest":
+        raise ModelError(
+            "only a forest has trees that never drew a patient; use --method bootstrap, 632plus "
+            "or cv for a Cox model"
+        )
+    if method in ("iecv", "temporal") and column is None:
+        raise ModelError(
+            "iecv needs a column, such as a centre or a year: give --by COLUMN"
+            if method == "iecv"
+            else "temporal needs a column and a value: give --split COLUMN VALUE"
+        )
+    _refuse_hopeless(cohort)
+    if method == "bootstrap":
+        return described_optimism(cohort, optimism(cohort, settings, replicates), settings)
+    how, interval, found = _held_out(
+        cohort, kind, settings, method, replicates, folds, repeats, column, split
+    )
+    return _described(cohort, kind, settings, method, how, interval, found)
+
+
+def described_optimism(cohort: Cohort, found: Optimism, settings: Settings) -> dict[str, Any]:
+    """Return what `evaluation.json` says of a Cox model's corrected indexes."""
+    content = found.to_dict(cohort) | {
+        "replicates": found.replicates.to_dict(),
+        "sample_size": _sample_size(cohort, found),
+    }
+    return _described(cohort, "cox", settings, "bootstrap", harrell.HOW, harrell.INTERVAL, content)
+
+
+def _described(
+    cohort: Cohort,
+    kind: str,
+    settings: Settings,
+    method: str,
+    how: str,
+    interval: str,
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    about = {
+        "method": method,
+        "model": kind,
+        "how": how,
+        "interval": interval,
+        "resampled": "rows" if cohort.groups is None else "patients, with all their rows",
+        "patients": cohort.n_patients,
+        "rows": len(cohort.time),
+        "events": int(cohort.event.sum()),
+        "seed": settings.seed,
+    }
+    whole: dict[str, Any] = clean(found | about)
+    return {key: whole[key] for key in (*about, *found) if key in whole}
+
+
+def _held_out(
+    cohort: Cohort,
+    kind: str,
+    settings: Settings,
+    method: str,
+    replicates: int,
+    folds: int,
+    repeats: int,
+    column: Sequence[Any] | None,
+    split: float | None,
+) -> Described:
+    if method == "oob":
+        found = held_out.out_of_bag(cohort, settings)
+        return held_out.OUT_OF_BAG, held_out.CONDITIONAL, found
+    if method == "632plus":
+        found = point632.point632(cohort, kind, settings, replicates)
+        return point632.HOW, point632.INTERVAL, found
+    if method == "cv":
+        found = held_out.cross_validation(cohort, kind, settings, folds, repeats)
+        return held_out.CROSS_VALIDATION, held_out.CONDITIONAL, found
+    assert column is not None
+    if method == "iecv":
+        found = centres.internal_external(cohort, kind, settings, column)
+        return centres.HOW, held_out.CONDITIONAL, found
+    try:
+        numbers = np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelError("the column of --split must be numbers, such as a year") from error
+    if split is None or np.isnan(numbers).any():
+        raise ModelError("temporal needs a value, and a number in every row of the column")
+    found = held_out.temporal(cohort, kind, settings, numbers, split)
+    return held_out.TEMPORAL, held_out.CONDITIONAL, found
+
+
+def _refuse_hopeless(cohort: Cohort) -> None:
+    n, died = cohort.n_patients, cohort.n_patients_with_event
+    if n < LEAST_PATIENTS:
+        raise ModelError(
+            f"{n} patients are too few to resample: at least {LEAST_PATIENTS} are needed, and "
+            "even then nothing but a much larger cohort tells how good the model is"
+        )
+    if died < 2:
+        raise ModelError(
+            f"{died} of the {n} patients has an event: nearly all are censored, and no model can "
+            "be judged; wait for longer follow-up"
+        )
+
+
+def _sample_size(cohort: Cohort, found: Optimism) -> dict[str, Any]:
+    """Return the criteria for this cohort; where they have no answer, the reason."""
+    terms = len(StudyEncoder(cohort.predictors).fit(cohort.X).terms_)
+    patients, events = cohort.n_patients, cohort.n_patients_with_event
+    known = {"parameters": terms, "patients": patients, "events": events,
+             "events_a_parameter": events / terms}  # fmt: skip
+    if cohort.groups is not None:
+        return known | {"reason": "the criteria take rows for patients; these repeat patients"}
+    unsupported = levels_without_events(cohort.X, cohort.event, cohort.predictors)
+    if found.likelihood_ratio <= terms or unsupported:
+        return known | {"reason": "the predictors explain no more than as many random ones would"}
+    r2 = adjusted_r2(found.likelihood_ratio, patients, terms)
+    try:
+        return sample_size(
+            r2, terms, float(cohort.event.sum() / cohort.time.sum()), float(cohort.time.mean()),
+            float(found.plan.horizons[-1]), patients=patients, events=events,
+        ).to_dict()  # fmt: skip
+    except ModelError as error:
+        return known | {"reason": str(error)}
