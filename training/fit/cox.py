@@ -90,8 +90,14 @@ def shrinkage_of(judged: Optimism) -> float:
     Raises
     ------
     ModelError
-        If it is not above 0: the predictors tell nothing beyond their own overfitting.
+        If it is not above 0: the predictors tell nothing beyond their own overfitting; or if it is
+        1 or more: there is nothing to shrink.
     """
+    if judged.slope >= 1:
+        raise ModelError(
+            f"the corrected calibration slope is {judged.slope:.3f}: predictions are not too "
+            "extreme, and there is nothing to shrink; leave --shrink out"
+        )
     if not judged.slope > 0:
         raise ModelError(
             f"the corrected calibration slope is {judged.slope:.2f}: shrunken by it the model "

@@ -67,7 +67,7 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
     size = found.get("sample_size") or {}
     if "needed_patients" in size and not size["enough"]:
         lines.append(
-            f"  {size['parameters']} coefficients ask for {size['needed_patients']} patients; "
+            f"  Coefficients: {size['parameters']}; they ask for {size['needed_patients']} patients; "
             f"there are {size['patients']} (Riley's criteria)"
         )
     return lines + _counts(found)
@@ -134,7 +134,7 @@ def _sample_size(found: dict[str, Any] | None) -> list[str]:
         return []
     lines = [
         "",
-        f"Sample size (Riley et al.): {found['parameters']} coefficients, {found['events']} "
+        f"Sample size (Riley et al.): coefficients {found['parameters']}, {found['events']} "
         f"patients with an event, {found['events_a_parameter']:.1f} a coefficient",
     ]
     if "reason" in found:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from riskscore.errors import ModelError
 from training.cohort import Cohort
@@ -21,7 +22,8 @@ from training.validation.sample_size import adjusted_r2, sample_size
 __all__ = ["DEFAULT", "METHODS", "described_optimism", "validate"]
 
 METHODS = ("bootstrap", "oob", "632plus", "cv", "iecv", "temporal")
-"""Bootstrap optimism, out-of-bag, .632+, repeated cross-validation, centres in turn, later years."""
+"""Bootstrap optimism, out-of-bag, .632+, repeated cross-validation, centres,
+later years."""
 
 DEFAULT = {"cox": "bootstrap", "forest": "oob"}
 """What a fit runs, by kind."""
@@ -41,7 +43,7 @@ def validate(
     replicates: int = REPLICATES,
     folds: int = 10,
     repeats: int = 5,
-    column: Sequence[Any] | None = None,
+    column: Sequence[Any] | NDArray[Any] | None = None,
     split: float | None = None,
 ) -> dict[str, Any]:
     """Judge a procedure on its own cohort.
@@ -141,7 +143,7 @@ def _held_out(
     replicates: int,
     folds: int,
     repeats: int,
-    column: Sequence[Any] | None,
+    column: Sequence[Any] | NDArray[Any] | None,
     split: float | None,
 ) -> Described:
     if method == "oob":
