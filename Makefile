@@ -7,7 +7,7 @@ BUILD := build
 ROOMS := riskscore training serving model_cards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench serve oracle bundles clean
+.PHONY: help setup run test lint types bench serve oracle bundles wheelhouse bento sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,21 @@ oracle: ## make the reference numbers again with R (survival, jsonlite)
 
 bundles: $(READY) ## fit the shipped bundles again
 	@$(BIN)/python -m training run --out riskscore/bundles
+
+wheelhouse: $(READY) ## every package a server needs, into build/wheelhouse, for machines without a network
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes -r serving/requirements.lock --dest $(BUILD)/wheelhouse
+	@$(BIN)/python -m build --wheel --no-isolation --outdir $(BUILD)/wheelhouse . >/dev/null
+	@ls $(BUILD)/wheelhouse | wc -l | xargs echo "packages in $(BUILD)/wheelhouse:"
+
+bento: $(READY) ## a Bento that serves from any directory, into build/bento
+	@mkdir -p $(BUILD)
+	@rm -rf $(BUILD)/bento && BENTOML_DO_NOT_TRACK=True BENTOML_HOME=$(abspath $(BUILD))/bentoml $(BIN)/bentoml build --output tag | tail -n 1
+	@cp -r $$(ls -td $(BUILD)/bentoml/bentos/riskscore/*/ | head -n 1) $(BUILD)/bento
+	@echo "Serve it:  bentoml serve $(BUILD)/bento"
+
+sbom: $(READY) ## the software bill of materials of a server (CycloneDX), into build/sbom.json
+	@mkdir -p $(BUILD)
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file $(BUILD)/sbom.json serving/requirements.lock
 
 clean: ## remove what was built; keeps .venv
 	rm -rf $(BUILD) dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
