@@ -67,8 +67,8 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
     size = found.get("sample_size") or {}
     if "needed_patients" in size and not size["enough"]:
         lines.append(
-            f"  Coefficients: {size['parameters']}; they ask for {size['needed_patients']} patients; "
-            f"there are {size['patients']} (Riley's criteria)"
+            f"  Coefficients: {size['parameters']}; Riley's criteria ask for "
+            f"{size['needed_patients']} patients, there are {size['patients']}"
         )
     return lines + _counts(found)
 

@@ -1,0 +1,121 @@
+"""Optimism correction against R, on the same resamples; `rms::validate` on its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from riskscore.study import load_study
+from training.cohort import Cohort, check_cohort
+from training.settings import Settings
+from training.validation.centres import pooled
+from training.validation.figures import AT, OVERALL
+from training.validation.optimism import Optimism, optimism
+
+R: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "oracle" / "validate.json").read_text(encoding="utf-8")
+)
+STUDY = """
+format = 1
+[study]
+id = "simulated"
+title = "Simulated"
+population = "Nobody"
+time_unit = "month"
+time_origin = "start"
+[outcomes.os]
+label = "Survival"
+time = "time"
+event = "event"
+horizons = [10]
+[predictors.x1]
+levels = ["no", "yes"]
+[predictors.x2]
+unit = "1"
+range = [-100, 100]
+[predictors.x3]
+levels = ["no", "yes"]
+"""
+
+# Both sides maximise the same likelihood, R to a relative 1e-12 of it: coefficients agree to
+# about 1e-7, and so do figures that are smooth in them.
+AGREEMENT = 1e-6
+
+
+def cohort(name: str, folder: Path) -> Cohort:
+    """Return R's cohort."""
+    path = folder / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    frame = pd.DataFrame(R[name]["data"])
+    for column in ("x1", "x3"):
+        frame[column] = np.array(["no", "yes"])[frame[column]]
+    return check_cohort(frame, load_study(path), "os")
+
+
+@pytest.fixture(scope="module", params=["untied", "tied"])
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Optimism, dict[str, Any]]:
+    """Return our correction on R's resamples, and R's."""
+    theirs = R[request.param]
+    draws = np.array(theirs["draws"])
+    ours = optimism(
+        cohort(request.param, tmp_path_factory.mktemp("study")), Settings(), len(draws), draws=draws
+    )
+    return ours, theirs["found"]
+
+
+def test_the_correction_is_rs_on_the_same_resamples(
+    both: tuple[Optimism, dict[str, Any]],
+) -> None:
+    """Apparent and corrected indexes agree, overall and at the horizon, with ties and without."""
+    ours, theirs = both
+    for part, names, place in (("overall", OVERALL, ()), ("at", AT, (0,))):
+        apparent, mean, _, _ = (figure[place] for figure in ours.corrected(part))
+        for k, name in enumerate(names):
+            key = "r2" if name == "r2_nagelkerke" else name
+            if key in theirs["apparent"]:
+                assert apparent[k] == pytest.approx(theirs["apparent"][key], abs=AGREEMENT)
+                corrected = apparent[k] - mean[k]
+                assert corrected == pytest.approx(theirs["corrected"][key], abs=AGREEMENT), name
+
+
+def test_the_curve_and_the_instability_are_rs(both: tuple[Optimism, dict[str, Any]]) -> None:
+    """The corrected calibration curve agrees at every point; so does the mean prediction error."""
+    ours, theirs = both
+    apparent, mean, _, _ = (figure[0] for figure in ours.corrected("curve"))
+    np.testing.assert_allclose(ours.plan.points[0], theirs["points"], atol=AGREEMENT)
+    np.testing.assert_allclose(apparent - mean, theirs["curve"], atol=AGREEMENT)
+    mape = np.abs(ours.predictions - ours.survival).mean()
+    assert mape == pytest.approx(theirs["mape"], abs=AGREEMENT)
+
+
+@pytest.mark.parametrize("name", ["untied", "tied"])
+def test_rms_itself_agrees_within_chance(name: str, tmp_path: Path) -> None:
+    """On resamples of its own, `rms::validate` finds the same correction."""
+    theirs = R[name]["rms"]
+    found = optimism(cohort(name, tmp_path), Settings(seed=5), 300)
+    apparent, mean, _, _ = found.corrected("overall")
+    loss = found.loss("overall")
+    for ours, key in (("dxy", "dxy"), ("r2_nagelkerke", "r2"), ("slope", "slope")):
+        k = OVERALL.index(ours)
+        # Monte-Carlo error of the difference of two means, ours of 300 and theirs of 2,000.
+        error = loss[:, k].std() * np.sqrt(1 / 300 + 1 / theirs["replicates"])
+        assert apparent[k] - mean[k] == pytest.approx(theirs[key], abs=3.5 * error), key
+
+
+def test_centres_are_pooled_as_r_does() -> None:
+    """REML's heterogeneity, and the intervals of the mean and of a new centre."""
+    theirs = R["pooled"]
+    found = pooled(np.array(theirs["values"]), np.array(theirs["errors"]))
+    # A minimum is found to the root of the precision of what is minimised.
+    for ours, key in (
+        ("value", "mean"), ("tau", "tau"), ("lower", "lower"), ("upper", "upper"),
+        ("new_lower", "new_lower"),
+    ):  # fmt: skip
+        assert found[ours] == pytest.approx(theirs[key], abs=1e-6)
