@@ -217,6 +217,8 @@ class Importance:
 
     label: str
     concordance_lost: float
+    lower: Annotated[float | None, EmptyMeans("too few patients to tell")]
+    upper: Annotated[float | None, EmptyMeans("too few patients to tell")]
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ class ForestModel:
     trees: int
     leaves: int
     importance: tuple[Importance, ...]
+    importance_interval: str
     settings: tuple[tuple[str, str], ...]
 
 

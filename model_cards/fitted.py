@@ -103,7 +103,14 @@ def forest_model(
         name = row.text("predictor")
         if name and name not in labels:
             row.refuse("predictor", "must be one of the model's", name, FIT_AGAIN)
-        importance.append(Importance(labels.get(name, name), row.number("concordance_lost")))
+        importance.append(
+            Importance(
+                labels.get(name, name),
+                row.number("concordance_lost"),
+                row.number_or_none("lower"),
+                row.number_or_none("upper"),
+            )
+        )
         labels.pop(name, None)
     if labels:
         rule = f"must have every predictor; it lacks {', '.join(labels)}"
@@ -116,6 +123,7 @@ def forest_model(
         trees=inference.count("trees"),
         leaves=inference.count("leaves"),
         importance=tuple(importance),
+        importance_interval=inference.text("importance_interval"),
         settings=tuple(
             (SETTINGS.get(key, key.replace("_", " ")), value) for key, value in settings.plain()
         ),

@@ -23,7 +23,8 @@ FILES = ("manifest", "inference", "evaluation")
 NOT_SHOWN = (
     # Curves, covariance and what a card does not print.
     "inference.covariance", "inference.se_model_based", "inference.log_likelihood",
-    "inference.penalty", "inference.association", "inference.tests.score", "inference.tests.wald",
+    "inference.tuning", "inference.penalty", "inference.association", "inference.tests.score",
+    "inference.tests.wald", "evaluation.integrated_brier", "evaluation.validation",
     "inference.tests.robust_score", "inference.proportional_hazards.transform",
     "inference.proportional_hazards.method", "inference.proportional_hazards.residuals",
     "inference.proportional_hazards.smooth", "inference.baseline.hazard_",

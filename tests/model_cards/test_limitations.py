@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from model_cards import Card
+from model_cards.card import Intervals
 from model_cards.limitations import RULES, limitations
 
 FEW = "few at risk"
@@ -98,6 +99,9 @@ def test_what_follows_from_kind(cox_card: Card, forest_card: Card, awkward_card:
     assert said(awkward_card, "reconstructed") == []
     assert said(cox_card, "no interval") == []
     assert "this forest carries no measure" in said(forest_card, "no interval")[0]
+    assert said(cox_card, "stability only") == []
+    banded = replace(cox_card, intervals=Intervals(True, "forest stability", 0.95, "little bags"))
+    assert "band of forest stability" in said(banded, "stability only")[0]
     assert said(cox_card, "thinned curve") == []
     assert said(replace(cox_card, grid="thinned"), "thinned curve")
     assert "some of whom return" in said(awkward_card, "repeated records")[0]
@@ -111,4 +115,5 @@ def test_every_rule_is_tried_here() -> None:
         "reconstructed", "origin not stated", "internal figures only", "events per effect",
         "repeated records", "weak concordance", "flattering concordance", "out-of-bag coverage",
         "small level", "few at risk", "horizon beyond follow-up", "no interval", "thinned curve",
+        "stability only",
     }  # fmt: skip

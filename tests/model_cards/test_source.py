@@ -51,7 +51,10 @@ def test_the_misprint_is_shown_for_every_profile(shipped: Card) -> None:
     assert columns is not None
     assert (columns.time, len(columns.rows)) == (12.0, 16)
     patients = [
-        dict(zip((p.name for p in shipped.predictors), row.traits, strict=True))
+        {
+            p.name: next(item.level for item in p.levels if item.label == trait)
+            for p, trait in zip(shipped.predictors, row.traits, strict=True)
+        }
         for row in columns.rows
     ]
     survival = load_model("deb-tace-hcc/os/cox").answer(patients, [12]).survival[:, 0]
