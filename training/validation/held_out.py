@@ -23,7 +23,10 @@ from training.validation.procedure import ForestProcedure, Procedure, procedure
 from training.validation.resampling import folds, replicate
 from training.validation.results import of_evaluation
 
-__all__ = ["cross_validation", "judge", "out_of_bag", "temporal"]
+__all__ = [
+    "N_BOOTSTRAP", "cross_validation", "judge", "judge_out_of_bag", "out_of_bag",
+    "shared_patients", "temporal",
+]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 

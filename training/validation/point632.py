@@ -17,7 +17,7 @@ from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.settings import Settings
 from training.validation.figures import AT, OVERALL, Plan, Sample
-from training.validation.held_out import judge_out_of_bag
+from training.validation.held_out import N_BOOTSTRAP, judge_out_of_bag
 from training.validation.instability import instability
 from training.validation.procedure import Procedure, procedure
 from training.validation.resampling import replicate, resample
@@ -89,7 +89,13 @@ class _One:
         return found.overall, found.at, survival, out
 
 
-def point632(cohort: Cohort, kind: str, settings: Settings, replicates: int) -> dict[str, Any]:
+def point632(
+    cohort: Cohort,
+    kind: str,
+    settings: Settings,
+    replicates: int,
+    n_bootstrap: int = N_BOOTSTRAP,
+) -> dict[str, Any]:
     """Return concordance, AUC, Brier score and IPA by .632+; calibration among those left out.
 
     Raises
@@ -113,7 +119,9 @@ def point632(cohort: Cohort, kind: str, settings: Settings, replicates: int) -> 
         seen[out] += 1
     with np.errstate(invalid="ignore"):
         mean = total / seen[:, None]
-    found = judge_out_of_bag(cohort, 1 - mean[:, plan.at[-1]], mean, plan, settings.seed)
+    found = judge_out_of_bag(
+        cohort, 1 - mean[:, plan.at[-1]], mean, plan, settings.seed, n_bootstrap
+    )
     with np.errstate(all="ignore"):
         overall = _mean([r[0] for r in done.results])
         at = _mean([r[1] for r in done.results])
