@@ -28,9 +28,9 @@ STABILITY: dict[str, Any] = {
     "kind": "forest stability",
     "level": LEVEL,
     "method": (
-        "forest stability: how far the answer depends on which patients were there, by the "
-        "bootstrap of little bags on the scale log(-log), as in grf; the forest's own bias is not "
-        "in it, so it is no confidence interval for the true survival"
+        "band of how far the answer depends on which patients were there (forest stability), by "
+        "the bootstrap of little bags on the scale log(-log), as in grf; the forest's own bias is "
+        "not in it, so it is no confidence interval for the true survival"
     ),
 }
 
