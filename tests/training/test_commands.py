@@ -115,8 +115,8 @@ def test_the_main_job_makes_the_shipped_models(
     assert main(["run", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     for part in (
-        "90 patients", "in-sample", "out-of-bag", "with 95 % confidence interval", "deb_tace_sorafenib",
-        "not for care", str(tmp_path / "deb-tace-hcc/os/forest"),
+        "90 patients", "in-sample", "out-of-bag", "with 95 % confidence interval",
+        "deb_tace_sorafenib", "not for care", str(tmp_path / "deb-tace-hcc/os/forest"),
     ):  # fmt: skip
         assert part in out
     ids = [f"deb-tace-hcc/{job.outcome}/{kind}" for job in SHIPPED for kind in job.kinds]
