@@ -15,6 +15,7 @@ from tests.benchmarks import (
     forest_size,
     metrics_speed,
     one_patient,
+    validation_speed,
 )
 
 __all__ = ["main"]
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "cox-speed": cox_speed.measure,
     "audit-false-alarms": audit_false_alarms.measure,
     "metrics-speed": metrics_speed.measure,
+    "validation-speed": validation_speed.measure,
 }
 
 
