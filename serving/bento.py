@@ -15,6 +15,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -24,10 +25,20 @@ import click
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.utils.analytics import usage_stats
 
+from riskscore.errors import RiskscoreError
 from serving.edge import Edge
 from serving.problems import Refusal, problem_reply
 
-__all__ = ["TRIED", "TimeLimit", "adapt", "bound_host", "forget_tracking", "stop_supervisor"]
+__all__ = [
+    "TRIED",
+    "ListenError",
+    "TimeLimit",
+    "adapt",
+    "bound_host",
+    "check_port",
+    "forget_tracking",
+    "stop_supervisor",
+]
 
 TRIED = "1.4.39"
 """The version of BentoML whose insides this module knows."""
@@ -36,6 +47,11 @@ CHECK_DELAY = 1.0
 """Seconds between two looks of the supervisor at its workers."""
 
 logger = logging.getLogger("bentoml.riskscore")
+
+
+class ListenError(RiskscoreError):
+    """The service cannot listen where it was told to."""
+
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -96,6 +112,23 @@ def bound_host() -> str:
     context = click.get_current_context(silent=True)
     host = context.params.get("host") if context else None
     return str(host or BentoMLContainer.http.host.get())
+
+
+def check_port() -> None:
+    """Refuse an address that cannot be listened on, before BentoML's traceback says so."""
+    context = click.get_current_context(silent=True)
+    port = int((context.params.get("port") if context else 0) or BentoMLContainer.http.port.get())
+    host = bound_host()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ListenError(
+                f"cannot listen on {host} port {port} ({error.strerror}); choose another with "
+                "--host and --port, or end what listens there"
+            ) from None
 
 
 def stop_supervisor() -> None:

@@ -46,7 +46,7 @@ from starlette.routing import Route
 
 from riskscore.errors import RiskscoreError
 from serving.audit import AuditLog, Facts
-from serving.bento import adapt, bound_host, forget_tracking, stop_supervisor
+from serving.bento import adapt, bound_host, check_port, forget_tracking, stop_supervisor
 from serving.counters import Counters
 from serving.edge import FACTS, Edge, Inside
 from serving.guard import ExposedError, Guard
@@ -237,6 +237,7 @@ class RiskScore:
         """Refuse to start, before there is a worker, where a worker could only fail."""
         try:
             guard.check_start(bound_host())
+            check_port()
             Models.from_environment().self_test()
         except RiskscoreError as error:
             raise bentoml.exceptions.BentoMLException(str(error)) from error

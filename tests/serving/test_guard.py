@@ -155,6 +155,21 @@ def test_without_tokens_it_does_not_listen_beyond_this_machine(
     assert "Traceback" not in run.stdout + run.stderr
 
 
+def test_a_port_that_is_taken_is_named(cox_bundle: Path, tmp_path: Path) -> None:
+    """The command ends with status 1, says which, and shows no traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run = subprocess.run(
+            command(port), cwd=ROOT, env=environment(str(cox_bundle), tmp_path),
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert run.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port} (Address already in use)" in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
 def test_a_worker_reads_the_socket_itself(tmp_path: Path, cox_bundle: Path) -> None:
     """A worker started on an open socket by any other way ends before it answers."""
     with socket.socket() as open_to_all:
