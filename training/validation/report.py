@@ -101,7 +101,7 @@ def _centres(found: dict[str, Any]) -> list[str]:
     for centre in found["centres"]:
         c = centre["concordance"]
         lines.append(
-            f"  {centre['value']!s:<14}{centre['rows']:>7}{centre['events']:>8}   "
+            f"  {_name(centre['value']):<14}{centre['rows']:>7}{centre['events']:>8}   "
             f"{_three(c) if c else 'none'}"
         )
     pooled = found["pooled"]["concordance"]
@@ -116,6 +116,10 @@ def _centres(found: dict[str, Any]) -> list[str]:
                 label = f"{AT[name]} at {at['horizon']:g}"
                 lines.append(f"  {label:<29}   {_three(at[name])}")
     return lines + [f"  not judged: {reason}" for reason in found["not_judged"]]
+
+
+def _name(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _instability(found: dict[str, Any] | None, unit: str) -> list[str]:
