@@ -18,7 +18,7 @@ from riskscore.study import Predictor, Study, load_study
 from tests.conftest import simulate
 from training.cohort import Cohort, check_cohort
 from training.settings import Settings
-from training.validation.figures import Plan, Sample
+from training.validation.figures import OVERALL, Plan, Sample
 from training.validation.held_out import cross_validation, out_of_bag
 from training.validation.optimism import optimism
 from training.validation.point632 import point632
@@ -42,6 +42,7 @@ def measure() -> Iterator[str]:
     """Yield a line a figure."""
     yield from _speed()
     yield from _noise()
+    yield from _coverage()
 
 
 def _study(p: int) -> Study:
@@ -145,6 +146,33 @@ def _noise(cohorts: int = 10) -> Iterator[str]:
     for name, values in found.items():
         error = statistics.stdev(values) / len(values) ** 0.5
         yield f"  {name:<28}{statistics.mean(values):.3f} ({error:.3f})"
+
+
+def _coverage(cohorts: int = 200, n: int = 100) -> Iterator[str]:
+    """Yield how often the interval holds the model's own figure among 5,000 new patients."""
+    core = ["tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age"]
+    study, names = load_study("deb-tace-hcc"), ("concordance", "slope")
+    new = check_cohort(simulate(5000, 99_999, decimals=4), study, "os", core)
+    held: dict[str, list[bool]] = {name: [] for name in names}
+    off: dict[str, list[float]] = {name: [] for name in names}
+    for seed in range(cohorts):
+        c = check_cohort(simulate(n, seed, decimals=4), study, "os", core)
+        found = optimism(c, Settings(n_jobs=1), 100)
+        rule = CoxProcedure(c.predictors, Settings())
+        refit = rule.fit(c, np.arange(n), found.plan.times)
+        sample, score = Sample(new.time, new.event, found.plan), refit.score(new.X)
+        truth = (sample.concordance(score), sample.r2_and_slope(score)[1])
+        apparent, mean, lower, upper = found.corrected("overall")
+        for name, true in zip(names, truth, strict=True):
+            k = OVERALL.index(name)
+            held[name].append(bool(lower[k] <= true <= upper[k]))
+            off[name].append(float(apparent[k] - mean[k] - true))
+    yield f"{cohorts} cohorts of {n} patients: the corrected figure against that on new patients"
+    for name in names:
+        yield (
+            f"  {name:<14}mean error {statistics.mean(off[name]):+.3f}, "
+            f"held by the 95 % interval {statistics.mean(held[name]):.0%}"
+        )
 
 
 def _seconds(call: Callable[[], object]) -> float:
