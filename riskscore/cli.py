@@ -104,12 +104,12 @@ def _validate(chosen: argparse.Namespace) -> int:
     study = load_study(chosen.study) if chosen.study else None
     cohort = read_validation_cohort(chosen.cohort, model.manifest, study)
     found = validate(model, cohort, against=against, replicates=chosen.replicates, seed=chosen.seed)
-    if chosen.attach:
-        attach(model, found, chosen.attach)
     if chosen.out:
         with write_atomically(chosen.out) as partial:
             partial.write_bytes(json_bytes(found.to_dict()))
     print(text(found))
+    if chosen.attach:
+        attach(model, found, chosen.attach)
     return _state(model)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from riskscore._command import names
+from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest
 from riskscore.study import load_study
 from training.adapters import ADAPTERS
@@ -200,9 +201,25 @@ def _penalty(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
 
+def _refuse_options_of_the_other_kind(chosen: argparse.Namespace) -> None:
+    """Refuse what would be left out in silence."""
+    plain = Settings()
+    options = {
+        "forest": ("trees", "splitting", "stability", "tune", "max_features"),
+        "cox": ("ties", "penalty", "shrink"),
+    }
+    for kind, names_of in options.items():
+        asked = [n for n in names_of if getattr(chosen, n) != getattr(plain, n)]
+        if kind != chosen.model and asked:
+            option = f"--{asked[0].replace('_', '-')}"
+            rule = f"is of a {'Cox model' if kind == 'cox' else 'forest'} only"
+            raise InputError([Problem(None, option, rule, chosen.model, "leave it out")])
+
+
 def _fit(chosen: argparse.Namespace) -> int:
     study = load_study(chosen.study)
     cohort = read_cohort(chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter)
+    _refuse_options_of_the_other_kind(chosen)
     settings = settings_of(chosen, replicates=chosen.replicates, shrink=chosen.shrink)
     with working(f"fitting {chosen.model}"):
         fitted = fit(cohort, chosen.model, settings, chosen.name)
@@ -226,6 +243,7 @@ def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:
     lines += [
         f"Concordance {c['in_sample']:.3f} in-sample, {c['out_of_bag']:.3f} out-of-bag",
         *summary_lines(fitted.evaluation.get("validation")),
+        *(f"  {note}" for note in (fitted.evaluation.get("validation") or {}).get("notes", ())),
         f"{manifest.id} {manifest.digest}",
         f"written to {out}",
     ]

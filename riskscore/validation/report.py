@@ -30,18 +30,18 @@ def text(found: Validation) -> str:
         brier, ipa = e.integrated_brier.brier, e.integrated_brier.ipa
         lines.append(f"  {'Integrated Brier score':<34}{_said(brier)}   0 is best")
         lines.append(f"  {'Integrated IPA':<34}{_said(ipa)}   0 is Kaplan-Meier")
-    heads = "".join(f"{f'{found.time_unit} {h:g}':<24}" for h in found.horizons)
+    heads = "".join(f"{f'{found.time_unit} {h:g}':<27}" for h in found.horizons)
     lines += ["", f"  {'':<34}{heads}".rstrip()]
     for label, of in (*COMPETING, *FIGURES[1:]) if "competing" in c else FIGURES:
-        cells = "".join(f"{_said(of(at)):<24}" for at in e.horizons)
+        cells = "".join(f"{_said(of(at)):<27}" for at in e.horizons)
         lines.append(f"  {label:<34}{cells}".rstrip())
     lines += ["", "Case mix: development against this cohort", *map(_case, found.case_mix)]
-    head = f"  {'':<44}{'events':>7}   {'concordance':<24}"
-    ratios = "".join(f"{f'O/E {found.time_unit} {h:g}':<24}" for h in found.horizons)
+    head = f"  {'':<44}{'events':>7}   {'concordance':<27}"
+    ratios = "".join(f"{f'O/E {found.time_unit} {h:g}':<27}" for h in found.horizons)
     lines += ["", "Subgroups", (head + ratios).rstrip()]
     for g in found.subgroups:
         mark = f"  fewer than {FEW_EVENTS} events: noise" if g.few else ""
-        cells = "".join(f"{_said(r):<24}" for r in (g.concordance, *g.observed_expected))
+        cells = "".join(f"{_said(r):<27}" for r in (g.concordance, *g.observed_expected))
         lines.append(f"  {f'{g.label}: {g.name}':<44}{g.events:>7}   {cells.rstrip()}{mark}")
     if found.paired is not None:
         p = found.paired

@@ -118,6 +118,7 @@ def validate(
     horizons, left_out = _horizons(model, cohort)
     survival, score = _predictions(model, cohort, horizons)
     grid = _grid(cohort, float(horizons[-1]))
+    integrate = len(grid) > 1  # one event time spans nothing to integrate over
     within = bool(cohort.time.max() <= model.manifest.follow_up_limit)
     evaluation = evaluate(
         cohort.time,
@@ -127,8 +128,8 @@ def validate(
         horizons,
         groups=cohort.groups,
         competing=cohort.competing,
-        grid=grid,
-        grid_survival=_predictions(model, cohort, grid)[0],
+        grid=grid if integrate else None,
+        grid_survival=_predictions(model, cohort, grid)[0] if integrate else None,
         survival_at_time=_at_own_times(model, cohort) if within else None,
         n_bootstrap=replicates,
         seed=seed,

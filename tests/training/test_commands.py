@@ -253,3 +253,40 @@ def test_reconstruct_needs_a_seed_alone(
     assert "written to reconstructed-2022.csv" in capsys.readouterr().out
     assert Path("reconstructed-2022.csv").read_bytes() == DEFAULT_COHORT.read_bytes()
     assert Path("reconstructed-2022.source.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "told"),
+    [
+        ("cox", ["--stability"], "--stability is of a forest only, got 'cox'; leave it out"),
+        ("cox", ["--splitting", "logrank"], "--splitting is of a forest only"),
+        ("forest", ["--shrink"], "--shrink is of a Cox model only, got 'forest'"),
+        ("forest", ["--ties", "breslow"], "--ties is of a Cox model only"),
+    ],
+)
+def test_options_of_the_other_kind_are_not_left_out_in_silence(
+    kind: str,
+    option: list[str],
+    told: str,
+    cohort_csv: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who asks for shrinkage of a forest is told that there is none."""
+    arguments = ["fit", "--study", "deb-tace-hcc", "--cohort", str(cohort_csv), "--outcome", "os",
+                 "--model", kind, "--predictors", "treatment,age", "--out", str(tmp_path / "b"),
+                 *option]  # fmt: skip
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_few_replicates_give_figures_without_intervals(
+    cohort_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three resamples are a mean, not an interval."""
+    arguments = ["fit", "--study", "deb-tace-hcc", "--cohort", str(cohort_csv), "--outcome", "os",
+                 "--model", "cox", "--predictors", "treatment,age", "--replicates", "3",
+                 "--out", str(tmp_path / "b")]  # fmt: skip
+    assert main(arguments) == 0
+    assert "Corrected for optimism" in capsys.readouterr().out

@@ -93,7 +93,8 @@ class Optimism:
             some = np.isfinite(loss).any(axis=0)
             mean[some] = np.nanmean(loss[:, some], axis=0)
             tails = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)
-            low[enough], high[enough] = np.nanquantile(loss[:, enough], tails, axis=0)
+            if enough.any():  # with too few replicates there is no interval, only the mean
+                low[enough], high[enough] = np.nanquantile(loss[:, enough], tails, axis=0)
         return apparent, mean, apparent - high, apparent - low
 
     @property
