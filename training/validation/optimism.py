@@ -35,8 +35,8 @@ HOW = (
 
 INTERVAL = (
     "95 % interval for the model at hand among patients of the same kind: the apparent index less "
-    "the 2.5 % and 97.5 % quantiles of that loss over the resamples (a basic bootstrap interval); a little too narrow: in "
-    "simulated cohorts of 100 patients it held the truth 87 times in 100"
+    "the 2.5 % and 97.5 % quantiles of that loss over the resamples (a basic bootstrap interval); "
+    "a little too narrow: in simulated cohorts of 100 patients it held the truth 87 times in 100"
 )
 
 NOT_FOR_FORESTS = (
