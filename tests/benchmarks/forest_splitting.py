@@ -36,7 +36,7 @@ COHORTS: dict[str, tuple[str, str | None, str, tuple[str, ...] | None, int]] = {
         "hcc-tace-seg",
         "hcc-tace",
         ("tumor_number", "vascular_invasion", "metastasis", "child_class", "afp", "age"),
-        20,
+        6,
     ),
     "SurvivalPath, first visits": (
         "survivalpath-hcc-visits.csv",
@@ -57,15 +57,15 @@ COHORTS: dict[str, tuple[str, str | None, str, tuple[str, ...] | None, int]] = {
         None,
         "deb-tace-hcc",
         ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment"),
-        20,
+        6,
     ),
 }
 """File, adapter, study, predictors, and repeats of each cohort."""
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "logrank": {},
+    "logrank": {"splitting": "logrank"},
     "relative_risk": {"splitting": "relative_risk"},
-    "logrank, bands": {"stability": True, "n_estimators": 2000},
+    "logrank, bands": {"splitting": "logrank", "stability": True, "n_estimators": 2000},
     "relative_risk, bands": {
         "splitting": "relative_risk",
         "stability": True,

@@ -29,7 +29,8 @@ CAUTION = (
 )
 CARRIED = (
     "Cohorts that reproduce the same published figures, found by a search from different random "
-    "numbers over every plausible number of deaths; the same model was fitted to each. The "
+    "numbers over every plausible number of deaths; the same model was fitted to each, and to the "
+    "cohort of this model. The "
     "envelope runs from the lowest lower to the highest upper bound over them: it shows what the "
     "published figures leave open, has no coverage, and is no confidence interval."
 )
@@ -133,10 +134,12 @@ def carried(report: DrawReport) -> dict[str, Any]:
     """Return what the shipped bundles carry of the draws, by model id."""
     models = {}
     for model_id in report.committed.exported:
-        found = [f.exported[model_id] for f in report.figures]
+        # The shipped cohort is one of those that fit: its model lies within what is open.
+        found = [f.exported[model_id] for f in (report.committed, *report.figures)]
         # The source prints both columns for its multivariable Cox model alone.
         misprinted = model_id == f"{report.study.id}/{SHIPPED[0].outcome}/cox"
-        models[model_id] = table(found, CARRIED, _columns(report) if misprinted else None)
+        columns = _columns(report) if misprinted else None
+        models[model_id] = table(found, CARRIED, columns) | {"draws": len(report.draws)}
     return {"format": FORMAT, "seed": report.seed, "draws": len(report.draws), "models": models}
 
 
