@@ -21,7 +21,8 @@ def fit_arguments(cohort: Path, out: Path, *more: str) -> list[str]:
     """Return the arguments of a fit of the simulated cohort."""
     return [
         "fit", "--study", "deb-tace-hcc", "--cohort", str(cohort), "--outcome", "os",
-        "--predictors", CORE, "--out", str(out), "--trees", "20", *more,
+        "--predictors", CORE, "--out", str(out), *(["--trees", "20"] if "forest" in more else []),
+        *more,
     ]  # fmt: skip
 
 
