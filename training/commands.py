@@ -27,6 +27,7 @@ __all__ = [
     "cohort_line",
     "hypothesis_lines",
     "importance_lines",
+    "refuse_options_of_the_other_kind",
     "settings_of",
 ]
 
@@ -126,6 +127,21 @@ def settings_of(chosen: argparse.Namespace, **more: Any) -> Settings:
     )
 
 
+def refuse_options_of_the_other_kind(chosen: argparse.Namespace) -> None:
+    """Refuse what would be left out in silence."""
+    plain = Settings()
+    options = {
+        "forest": ("trees", "splitting", "stability", "tune", "max_features"),
+        "cox": ("ties", "penalty", "shrink"),
+    }
+    for kind, names_of in options.items():
+        asked = [n for n in names_of if getattr(chosen, n, None) not in (None, getattr(plain, n))]
+        if kind != chosen.model and asked:
+            option = f"--{asked[0].replace('_', '-')}"
+            rule = f"is of a {'Cox model' if kind == 'cox' else 'forest'} only"
+            raise InputError([Problem(None, option, rule, chosen.model, "leave it out")])
+
+
 def cohort_line(cohort: Cohort) -> str:
     """Return the cohort in one line."""
     unit, flow = cohort.study.time_unit, cohort.flow
@@ -201,25 +217,10 @@ def _penalty(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
 
-def _refuse_options_of_the_other_kind(chosen: argparse.Namespace) -> None:
-    """Refuse what would be left out in silence."""
-    plain = Settings()
-    options = {
-        "forest": ("trees", "splitting", "stability", "tune", "max_features"),
-        "cox": ("ties", "penalty", "shrink"),
-    }
-    for kind, names_of in options.items():
-        asked = [n for n in names_of if getattr(chosen, n) != getattr(plain, n)]
-        if kind != chosen.model and asked:
-            option = f"--{asked[0].replace('_', '-')}"
-            rule = f"is of a {'Cox model' if kind == 'cox' else 'forest'} only"
-            raise InputError([Problem(None, option, rule, chosen.model, "leave it out")])
-
-
 def _fit(chosen: argparse.Namespace) -> int:
     study = load_study(chosen.study)
     cohort = read_cohort(chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter)
-    _refuse_options_of_the_other_kind(chosen)
+    refuse_options_of_the_other_kind(chosen)
     settings = settings_of(chosen, replicates=chosen.replicates, shrink=chosen.shrink)
     with working(f"fitting {chosen.model}"):
         fitted = fit(cohort, chosen.model, settings, chosen.name)

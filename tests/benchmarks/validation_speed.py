@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ def _as_rms(cohort: Cohort, settings: Settings) -> None:
     """Correct what `rms::validate` corrects, and nothing else."""
     plan = Plan.of(cohort)
     procedure = CoxProcedure(cohort.predictors, settings)
+    everybody = procedure.fit(cohort, np.arange(len(cohort.time)), plan.times)
+    procedure = replace(procedure, start=everybody.coef)
     whole = Sample(cohort.time, cohort.event, plan)
     for number in range(200):
         rows = resample(cohort, 0, number)

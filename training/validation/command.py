@@ -11,7 +11,13 @@ from riskscore.manifest import json_bytes
 from riskscore.study import load_study
 from riskscore.tables import write_atomically
 from training.cohort import read_cohort
-from training.commands import add_cohort_arguments, add_model_arguments, cohort_line, settings_of
+from training.commands import (
+    add_cohort_arguments,
+    add_model_arguments,
+    cohort_line,
+    refuse_options_of_the_other_kind,
+    settings_of,
+)
 from training.progress import working
 from training.settings import REPLICATES
 from training.validation.report import validation_lines
@@ -44,6 +50,7 @@ def add_validate_parser(commands: Any) -> None:
 
 
 def _validate(chosen: argparse.Namespace) -> int:
+    refuse_options_of_the_other_kind(chosen)
     study = load_study(chosen.study)
     column, value = chosen.split or (None, None)
     method = chosen.method or ("iecv" if chosen.by else "temporal" if chosen.split else None)

@@ -136,22 +136,46 @@ class Sample:
         self.order = np.argsort(time, kind="stable")
         self.first = np.searchsorted(time[self.order], self.outcome.times)
         self.events = event[self.order].astype(np.float64)
-        censoring = Censoring.of(self.outcome)
-        self.censoring = censoring
-        place = np.searchsorted(self.outcome.times, plan.times, side="right") - 1
-        self.place = place
-        self.beyond = time[:, None] > plan.times
-        case = event[:, None] & ~self.beyond
-        after = np.where(place >= 0, censoring.after[place], 1.0)
+
+    @cached_property
+    def censoring(self) -> Censoring:
+        """The censoring curve."""
+        return Censoring.of(self.outcome)
+
+    @cached_property
+    def place(self) -> NDArray[np.intp]:
+        """Place of each of the plan's times among the distinct times; -1 before the first."""
+        return np.searchsorted(self.outcome.times, self.plan.times, side="right") - 1
+
+    @cached_property
+    def beyond(self) -> NDArray[np.bool_]:
+        """Whether each patient is followed beyond each time, of shape (n, n_times)."""
+        found: NDArray[np.bool_] = self.outcome.time[:, None] > self.plan.times
+        return found
+
+    @cached_property
+    def weight(self) -> FloatArray:
+        """Each patient's weight at each time, by the inverse probability of not being censored."""
+        event, place = self.outcome.event, self.place
+        after = np.where(place >= 0, self.censoring.after[place], 1.0)
         after[after <= 0] = np.nan  # nobody is left to be followed so far
-        with np.errstate(divide="ignore"):
-            inverse = np.where(event, 1 / np.where(event, censoring.before, 1.0), 0.0)
-        self.weight = np.where(case, inverse[:, None], np.where(self.beyond, 1 / after, 0.0))
-        survival = np.cumprod(1 - self.outcome.deaths / self.outcome.at_risk)
-        self.survival = np.where(place >= 0, survival[place], 1.0)
-        # A horizon without an event before it or anybody beyond it says nothing.
-        judged = np.asarray(case.any(axis=0) & self.beyond.any(axis=0))
-        self.judged: list[bool] = judged[plan.at].tolist()
+        inverse = np.where(event, 1 / np.where(event, self.censoring.before, 1.0), 0.0)
+        found: FloatArray = np.where(self.beyond, 1 / after, inverse[:, None])
+        return found
+
+    @cached_property
+    def survival(self) -> FloatArray:
+        """Kaplan-Meier at the plan's times."""
+        curve = np.cumprod(1 - self.outcome.deaths / self.outcome.at_risk)
+        return np.where(self.place >= 0, curve[self.place], 1.0)
+
+    @cached_property
+    def judged(self) -> list[bool]:
+        """Whether each horizon has an event up to it and a patient beyond it."""
+        beyond = self.beyond[:, self.plan.at]
+        case = self.outcome.event[:, None] & ~beyond
+        found: list[bool] = (np.any(case, axis=0) & np.any(beyond, axis=0)).tolist()
+        return found
 
     def figures(
         self, score: FloatArray, survival: FloatArray, r2: float = np.nan, slope: bool = True
@@ -180,7 +204,8 @@ class Sample:
         brier = (self.weight * np.where(self.beyond, risk, 1 - risk) ** 2).mean(axis=0)
         null = self.survival * (1 - self.survival)
         shares = self.plan.share
-        overall[4], overall[5] = brier @ shares, _gain(brier @ shares, null @ shares)
+        overall[4] = brier @ shares
+        overall[5] = _gain(float(overall[4]), float(null @ shares))
         at = np.full((len(self.plan.horizons), len(AT)), np.nan)
         curve = np.full(self.plan.points.shape, np.nan)
         benefit = np.full((len(at), len(THRESHOLDS)), np.nan)
@@ -215,23 +240,29 @@ class Sample:
 
         Both as R's `rms::validate`.
         """
-        fit = self.cox(score[:, None])
+        fit = self.cox(score[:, None], start=1.0)
         if fit is None:
             return np.nan, np.nan
         sets, coef, null = fit
         return nagelkerke(2 * (sets.loglik(coef) - null), null, self.n), float(coef[0])
 
-    def cox(self, columns: FloatArray) -> tuple[RiskSets, FloatArray, float] | None:
-        """Return risk sets of the centred columns, their coefficients, and the null likelihood."""
+    def cox(
+        self, columns: FloatArray, start: float = 0.0
+    ) -> tuple[RiskSets, FloatArray, float] | None:
+        """Return risk sets of the centred columns, their coefficients, and the null likelihood.
+
+        `start` is where every coefficient is sought first: a slope is near 1.
+        """
         Z = columns - columns.mean(axis=0)
         scale = Z.std(axis=0)
         if not (scale > 1e-12 * np.maximum(1, np.abs(columns).max(axis=0))).all():
             return None
         sets = RiskSets(Z / scale, self.outcome.time, self.outcome.event)
-        found = maximise(sets)
+        found = maximise(sets, start=start * scale)
         if not found.converged:
             return None
-        return sets.in_units(scale), found.coef / scale, found.at_start.loglik
+        null = sets.loglik(np.zeros_like(scale)) if start else found.at_start.loglik
+        return sets.in_units(scale), found.coef / scale, null
 
     def net_benefit(self, risk: FloatArray, k: int) -> FloatArray:
         """Return the net benefit at each threshold, at the time of place `k`."""

@@ -8,7 +8,7 @@ doi:10.1002/sim.9148.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -218,8 +218,9 @@ def optimism(
     plan = plan.with_points(survival)
     sample = Sample(cohort.time, cohort.event, plan)
     apparent = sample.figures(score, survival, r2=_r2(fitted, len(score)))
+    near = replace(procedure, start=fitted.coef)
     found = replicate(
-        _One(cohort, procedure, plan, sample, settings.seed, draws), replicates, settings.n_jobs
+        _One(cohort, near, plan, sample, settings.seed, draws), replicates, settings.n_jobs
     )
     own, whole, predictions = (list(part) for part in zip(*found.results, strict=True))
     return Optimism(

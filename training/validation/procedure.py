@@ -94,10 +94,15 @@ class CoxRefit:
 
 @dataclass(frozen=True)
 class CoxProcedure:
-    """Encode, choose the penalty where that is asked for, and fit."""
+    """Encode, choose the penalty where that is asked for, and fit.
+
+    `start` holds coefficients near which a refit's are sought: the maximum is the same, and found
+    in fewer steps.
+    """
 
     predictors: tuple[Predictor, ...]
     settings: Settings
+    start: FloatArray | None = None
 
     def fit(self, cohort: Cohort, rows: NDArray[np.intp], times: FloatArray) -> CoxRefit:
         """Fit on the rows.
@@ -118,7 +123,7 @@ class CoxProcedure:
             penalty = choose_penalty(
                 design, y, who.astype(np.int64), seed=self.settings.seed, ties=self.settings.ties
             ).penalty
-        return fit_lean(encoder, design, time, event, self.settings.ties, penalty)
+        return fit_lean(encoder, design, time, event, self.settings.ties, penalty, self.start)
 
 
 def fit_lean(
@@ -128,6 +133,7 @@ def fit_lean(
     event: NDArray[np.bool_],
     ties: Ties,
     penalty: float,
+    start: FloatArray | None = None,
 ) -> CoxRefit:
     """Fit a Cox model as `CoxModel` does, for its predictions alone."""
     names = [term.name for term in encoder.terms_]
@@ -138,10 +144,11 @@ def fit_lean(
     refuse_collinear(Z, scale, names, constant_only=penalty > 0)
     Z /= scale
     sets = RiskSets(Z, time, event, ties)
-    found = maximise(sets, penalty)
+    near = None if start is None or start.shape != scale.shape else start * scale
+    found = maximise(sets, penalty, start=near)
     refuse_runaway(found.coef, found.converged, names)
     loglik = sets.loglik(found.coef)
-    null = found.at_start.loglik
+    null = found.at_start.loglik if near is None else sets.loglik(np.zeros_like(scale))
     hazard = sets.baseline(found.coef)
     return CoxRefit(
         encoder, found.coef / scale, center, sets.times, hazard, 2 * (loglik - null), null
