@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ class Server:
     def printed(self) -> str:
         """Return all the server has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def printed_with(self, line: str) -> str:
+        """Return what was printed up to when `line` stood there: a log comes after its answer."""
+        for _ in range(ATTEMPTS):
+            if line in (printed := self.printed()):
+                return printed
+            time.sleep(0.05)
+        pytest.fail(f"the server never printed {line!r}:\n{self.printed()}")
 
 
 def environment(models: str, home: Path) -> dict[str, str]:
