@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from model_cards.statements import Statements
+
 __all__ = [
     "Answer", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow", "Columns",
     "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution", "Draws",
@@ -407,3 +409,4 @@ class Card:
     draws: Annotated[Draws | None, EmptyMeans("the bundle carries no other cohort")]
     audit: Annotated[Audit | None, EmptyMeans("the bundle carries no audit of its source")]
     limitations: tuple[Limitation, ...]
+    statements: Statements

@@ -29,6 +29,7 @@ from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
+from model_cards.statements import statements_of
 from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
 from riskscore.manifest import Manifest
@@ -46,13 +47,15 @@ STATE_IT = "state it in the cohort's .source.toml and fit the model again"
 FROM_A_FILE = "fit the model on a cohort read from a file, which has a name and a hash"
 
 
-def card_of(model: str | Path) -> Card:
+def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     """Return the card of a bundle.
 
     Parameters
     ----------
     model : str or Path
         Id of a shipped model, or the path of a bundle.
+    statements : str or Path, optional
+        File of what is stated by hand, where it is neither in the bundle nor this project's.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def card_of(model: str | Path) -> Card:
     grid = manifest.text("grid")
     draws = draws_of(bundle, predictors, question.horizons, problems)
     audit = audit_of(bundle, problems)
+    stated = statements_of(bundle, statements, problems)
     if problems:
         raise CardError(problems, where)
     examples = profiles(load_model(bundle.path), predictors, question.horizons)
@@ -109,6 +113,7 @@ def card_of(model: str | Path) -> Card:
         draws=draws,
         audit=audit,
         limitations=(),
+        statements=stated,
     )
     card = limitations(card)
     if found := blanks(card):

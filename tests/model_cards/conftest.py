@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 from model_cards import Card, card_of
+from model_cards.statements import DEFAULT, STATEMENTS, source_of, template
+from riskscore.bundle import open_bundle
 from riskscore.study import Study
 from training.cohort import check_cohort
 from training.fit import Settings, fit
@@ -91,19 +93,26 @@ def awkward_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("awkward") / "bundle"
     fit(cohort, "cox", Settings(n_jobs=1)).write(path)
-    return path
+    return stated(path)
+
+
+def stated(bundle: Path) -> Path:
+    """Give a bundle a file of statements in which every question has an answer."""
+    text = template(source_of(open_bundle(bundle))).replace(DEFAULT, "None: it was simulated.")
+    (bundle / STATEMENTS).write_text(text, encoding="utf-8")
+    return bundle
 
 
 @pytest.fixture(scope="session")
 def cox(cox_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Cox bundle as if fitted from a file, whose hash a card names."""
-    return damaged(cox_bundle, tmp_path_factory.mktemp("card"), manifest=from_a_file)
+    return stated(damaged(cox_bundle, tmp_path_factory.mktemp("card"), manifest=from_a_file))
 
 
 @pytest.fixture(scope="session")
 def forest(forest_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the forest bundle as if fitted from a file, whose hash a card names."""
-    return damaged(forest_bundle, tmp_path_factory.mktemp("card"), manifest=from_a_file)
+    return stated(damaged(forest_bundle, tmp_path_factory.mktemp("card"), manifest=from_a_file))
 
 
 @pytest.fixture(scope="session")

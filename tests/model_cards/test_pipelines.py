@@ -15,7 +15,7 @@ from model_cards.filling import card_of
 from model_cards.render import render_markdown
 from riskscore.study import load_study
 from tests.conftest import PATIENT
-from tests.model_cards.conftest import damaged
+from tests.model_cards.conftest import damaged, stated
 from training import read_cohort
 from training.encoding import StudyEncoder
 from training.export import export
@@ -34,7 +34,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     pipeline = make_pipeline(StudyEncoder(cohort.predictors), model).fit(cohort.X, cohort.y)
     path = tmp_path_factory.mktemp("pipeline") / request.param
     export(pipeline, study, cohort, path, refits=3)
-    return path
+    return stated(path)
 
 
 def test_what_the_card_tells(bundle: Path) -> None:

@@ -12,6 +12,7 @@ from model_cards.filling import card_of
 from model_cards.render import render_markdown
 from riskscore import load_model
 from riskscore.bundle import open_bundle
+from tests.model_cards.conftest import stated
 from tests.riskscore.test_sensitivity import of_four, with_table
 
 
@@ -77,7 +78,7 @@ def test_a_table_without_its_columns_is_a_card_without_them(
 ) -> None:
     """The misprint is one study's; draws are any reconstruction's."""
     table = of_four() | {"events": {"least": 50.0, "median": 55.0, "most": 60.0}}
-    card = card_of(with_table(cox_bundle, tmp_path / "b", table))
+    card = card_of(stated(with_table(cox_bundle, tmp_path / "b", table)))
     assert card.draws is not None
     assert card.draws.columns is None
     assert "3 others were searched for, with 50 to 60 events" in render_markdown(card)

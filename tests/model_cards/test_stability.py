@@ -7,6 +7,7 @@ from pathlib import Path
 from model_cards import card_of, render_markdown
 from riskscore.study import load_study
 from tests.conftest import simulate
+from tests.model_cards.conftest import stated
 from training.cohort import check_cohort
 from training.fit import Settings, fit
 from training.run import CORE_FOUR
@@ -19,7 +20,7 @@ def test_a_stability_band_is_called_one_on_the_card(tmp_path: Path) -> None:
         simulate(90, 1), study, "os", CORE_FOUR, name="simulated.csv", sha256="0" * 64
     )
     fit(cohort, "forest", Settings(stability=True, n_jobs=1)).write(tmp_path / "b")
-    card = card_of(tmp_path / "b")
+    card = card_of(stated(tmp_path / "b"))
     assert card.intervals.kind == "forest stability"
     assert all(e.lower is not None for e in card.profiles[0].answers[0].estimates)
     text = render_markdown(card)
