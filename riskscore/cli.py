@@ -230,6 +230,10 @@ def _summary(manifest: Manifest) -> str:
             f" ({training['cohort']['kind']}: {training['cohort']['source']})",
         ),
     ]
+    if "parent" in training:
+        parent, update = training["parent"], training["update"]
+        facts.insert(2, ("Parent", f"{parent['id']} {parent['digest']}"))
+        facts.insert(3, ("Update", f"{update['method']}: {update['what']}"))
     lines = [f"{name:<12}{text}" for name, text in facts]
     lines += ["", "Predictors"]
     for p in manifest.predictors:

@@ -13,6 +13,7 @@ from training.commands import add_fit_parser
 from training.description.command import add_describe_parser
 from training.reconstruction.command import add_reconstruct_parser
 from training.run import add_run_parser
+from training.updating.command import add_update_parser
 from training.validation.command import add_validate_parser
 
 __all__ = ["main"]
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_reconstruct_parser,
         add_describe_parser,
         add_validate_parser,
+        add_update_parser,
         add_run_parser,
     ):
         add(commands)

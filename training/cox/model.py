@@ -40,6 +40,9 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
     shrinkage : float
         Factor by which the coefficients at the maximum are multiplied before the baseline is found;
         1 leaves them. As with a penalty, there are no standard errors then.
+    coef : tuple of float, optional
+        Coefficients to keep: only the baseline is found, at them. They come from elsewhere, so
+        there are no standard errors either.
     n_iter, tol
         As in `maximise`. The coefficients agree with R's to far more digits than are printed.
 
@@ -71,6 +74,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         ties: Ties = "efron",
         penalty: float = 0.0,
         shrinkage: float = 1.0,
+        coef: tuple[float, ...] | None = None,
         n_iter: int = 50,
         tol: float = 1e-10,
     ) -> None:
@@ -78,6 +82,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.ties = ties
         self.penalty = penalty
         self.shrinkage = shrinkage
+        self.coef = coef
         self.n_iter = n_iter
         self.tol = tol
 
@@ -108,6 +113,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         self.center_: FloatArray = X.mean(axis=0)
         Z = X - self.center_
+        if self.coef is not None:
+            return self._keep(np.array(self.coef), Z, time.astype(np.float64), event)
         scale = Z.std(axis=0)
         scale[scale <= 1e-10 * np.abs(X).max(axis=0)] = 0.0  # rounding is all that varies
         refuse_collinear(Z, scale, names, constant_only=self.penalty > 0)
@@ -128,6 +135,25 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         if not self.is_shrunken:
             self._infer(sets, groups, names, scale)
             self.tests_["score"] = quadratic(found.at_start.gradient, found.at_start.information)
+        return self
+
+    def _keep(
+        self, coef: FloatArray, Z: FloatArray, time: FloatArray, event: NDArray[np.bool_]
+    ) -> Self:
+        """Find the baseline at coefficients from elsewhere."""
+        if self.penalty or self.shrinkage != 1:
+            raise ModelError("coef is kept as it is; leave penalty and shrinkage out")
+        if len(coef) != Z.shape[1] or not np.isfinite(coef).all():
+            raise ModelError(
+                f"coef must have a finite number for each of {Z.shape[1]} terms, got {self.coef}"
+            )
+        sets = RiskSets(Z, time, event, self.ties)
+        self.n_iter_ = 0
+        self.coef_ = coef
+        self.sums_ = sets.sums(coef)
+        self.loglik_null_ = sets.loglik(np.zeros_like(coef))
+        self.tests_ = {}
+        self.information_variance_ = self.variance_ = np.full((len(coef), len(coef)), np.nan)
         return self
 
     def _infer(
@@ -158,7 +184,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
     @property
     def is_shrunken(self) -> bool:
         """Whether the coefficients are not those of the likelihood's maximum."""
-        return self.penalty > 0 or self.shrinkage != 1
+        return self.penalty > 0 or self.shrinkage != 1 or self.coef is not None
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the risk score, the linear predictor; higher is worse."""
@@ -215,6 +241,11 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         ModelError
             With a penalty, whose estimates have no standard errors that mean anything.
         """
+        if self.coef is not None:
+            raise ModelError(
+                "coefficients that were kept from elsewhere have no standard errors, intervals or "
+                "P values of this cohort; fit them here for inference, or read coef_"
+            )
         if self.is_shrunken:
             how = (
                 f"a ridge penalty ({self.penalty:g})"

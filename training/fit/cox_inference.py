@@ -89,7 +89,8 @@ def inference_of(
 
 def _variance(cohort: Cohort, penalty: dict[str, Any] | None) -> str:
     if penalty:
-        return f"none: the coefficients are shrunken by a {penalty['kind']}"
+        shrunken = f"the coefficients are shrunken by a {penalty['kind']}"
+        return f"none: {penalty.get('why', shrunken)}"
     return "inverse information" if cohort.groups is None else "robust, clustered on the patient"
 
 
