@@ -7,7 +7,7 @@ BUILD := build
 ROOMS := riskscore training serving model_cards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench serve oracle bundles wheelhouse bento sbom clean
+.PHONY: help setup run test lint types bench serve oracle bundles cards wheelhouse bento sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ oracle: ## make the reference numbers again with R (survival, jsonlite)
 
 bundles: $(READY) ## fit the shipped bundles again
 	@$(BIN)/python -m training run --out riskscore/bundles
+
+cards: $(READY) ## write the committed cards of the shipped bundles again
+	@$(BIN)/python -m model_cards all
 
 wheelhouse: $(READY) ## every package a server needs, into build/wheelhouse, for machines without a network
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes -r serving/requirements.lock --dest $(BUILD)/wheelhouse

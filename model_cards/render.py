@@ -19,6 +19,8 @@ from model_cards import formats
 from model_cards.card import Answer, Card
 from model_cards.completeness import blanks
 from model_cards.errors import CardError
+from model_cards.standards import items, source_attributes
+from model_cards.statements import rows
 from riskscore.bundle import open_bundle, shipped_bundles
 
 __all__ = ["escape_markdown", "render_markdown"]
@@ -64,7 +66,12 @@ def render_markdown(card: Card) -> str:
     environment.filters["in_code"] = _in_code
     environment.filters["initial"] = lambda text: text[:1].upper() + text[1:]
     text = environment.get_template("card.md.j2").render(
-        card=card, address=_address(card), requests=_requests(card)
+        card=card,
+        address=_address(card),
+        requests=_requests(card),
+        stated=rows(card.statements),
+        tripod=items(card),
+        hti=source_attributes(card),
     )
     # Conditional sections leave runs of empty lines; one separates blocks.
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

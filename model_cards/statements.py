@@ -23,7 +23,7 @@ from riskscore.errors import Problem, json_safe
 __all__ = [
     "DEFAULT", "HERE", "STATEMENTS", "About", "Asked", "Background", "Developer", "Ethics",
     "Fairness", "Maintenance", "Methods", "OpenScience", "Release", "Risk", "Statements", "Use",
-    "Validation", "folder_of", "read_statements", "source_of", "statements_of",
+    "Validation", "folder_of", "read_statements", "rows", "source_of", "statements_of",
     "template",
 ]  # fmt: skip
 
@@ -322,7 +322,7 @@ def _value(value: object, many: bool, path: str, question: str, problems: list[P
     if value is None:
         problems.append(Problem(None, path, "is missing", None, remedy))
         return blank
-    texts = value if many and isinstance(value, list) else [value]
+    texts: list[Any] = value if many and isinstance(value, list) else [value]
     if (many and not isinstance(value, list)) or not all(isinstance(t, str) for t in texts):
         rule = "must be a list of texts" if many else "must be a text"
         problems.append(Problem(None, path, rule, json_safe(value), remedy))
@@ -335,6 +335,26 @@ def _value(value: object, many: bool, path: str, question: str, problems: list[P
             problems.append(Problem(None, path, "is still at its default", json_safe(text), remedy))
     plain = tuple(" ".join(text.split()) for text in texts)
     return plain if many else plain[0]
+
+
+def rows(statements: Statements) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the sections for a reader: heading, and pairs of label and text."""
+    found = []
+    for section in fields(statements):
+        if section.name == "about":  # it is for the machine: the card names the source itself
+            continue
+        part = getattr(statements, section.name)
+        pairs = []
+        for field in fields(part):
+            value = getattr(part, field.name)
+            text = value if isinstance(value, str) else "; ".join(t.rstrip(".") for t in value)
+            pairs.append((_words(field.name), text))
+        found.append((_words(section.name), pairs))
+    return found
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _asked(kind: type) -> dict[str, tuple[bool, str]]:

@@ -1,0 +1,54 @@
+"""The page that compares the models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model_cards import prose
+from model_cards.card import Card
+from model_cards.formats import count, joined, pairs_in_100, ratio
+from model_cards.render import escape_markdown
+
+__all__ = ["INDEX", "render_index"]
+
+INDEX = "index.md"
+
+
+def render_index(cards: Sequence[Card]) -> str:
+    """Return a Markdown page with a column a model, each headed by a link to its card."""
+    rows = [
+        ("Model", [f"[{c.identity.id}]({c.identity.id}/card.md)" for c in cards]),
+        ("Outcome", [c.question.outcome for c in cards]),
+        ("Kind", [prose.model_type(c) for c in cards]),
+        ("Stage", [c.statements.release.stage for c in cards]),
+        ("For whom", [c.question.population for c in cards]),
+        ("Training data", [c.data.kind for c in cards]),
+        ("Records", [count(c.data.rows) for c in cards]),
+        ("Events", [count(c.data.events) for c in cards]),
+        ("Predictors", [joined([p.label for p in c.predictors]) for c in cards]),
+        (
+            "Horizons",
+            [
+                f"{joined([f'{t:g}' for t in c.question.horizons])} {c.question.time_unit}s"
+                for c in cards
+            ],
+        ),
+        ("Concordance, out of bag", [ratio(c.performance.out_of_bag) for c in cards]),
+        ("Right in 100 pairs", [str(pairs_in_100(c.performance.out_of_bag)) for c in cards]),
+        ("Bounds of an answer", [c.intervals.kind for c in cards]),
+        ("Limitations found by rule", [count(len(c.limitations)) for c in cards]),
+        ("Digest", [c.identity.digest for c in cards]),
+    ]
+    lines = ["# The models side by side", ""]
+    for i, (label, cells) in enumerate(rows):
+        # The links of the first row are ours; everything else may hold markup by chance.
+        shown = cells if i == 0 else [escape_markdown(cell) for cell in cells]
+        lines.append(f"| {label} | {' | '.join(shown)} |")
+        if i == 0:
+            lines.append("|---" * (len(cards) + 1) + "|")
+    lines += [
+        "",
+        "Concordances of different outcomes or cohorts are not to be compared: each depends on "
+        "who was there. Of 100 pairs where one had the event first, guessing gets 50 right.",
+    ]
+    return "\n".join(lines) + "\n"
