@@ -96,7 +96,7 @@ def update(
             f"{manifest.id} is a {manifest.kind}: only a Cox model has a baseline and coefficients "
             "to update; fit another on the cohort with `python -m training fit`"
         )
-    name = name or f"{manifest.id.rsplit('/', 1)[1]}-updated"
+    name = name or manifest.id.rsplit("/", 1)[1].removesuffix("-updated") + "-updated"
     check_name(name)
     parent = Parent(bundle)
     _refuse(cohort, parent, method)
@@ -126,7 +126,7 @@ def _refuse(cohort: Cohort, parent: Parent, method: str) -> None:
     least = max(LEAST_EVENTS, EVENTS_A_TERM * terms if method == "auto" else 0)
     problems = []
     if events < LEAST_EVENTS:
-        rule = f"must have at least {LEAST_EVENTS} patients with an event to update a model"
+        rule = f"must happen to at least {LEAST_EVENTS} patients to update a model"
         problems.append(Problem(None, cohort.outcome.event, rule, events, "follow more patients"))
     elif events < least:
         rule = f"must happen to {least} patients for the closed test of {terms} terms"
@@ -182,7 +182,7 @@ def _settings(bundle: Bundle, seed: int, replicates: int) -> Settings:
     penalty: Any = own.get("penalty", 0.0)
     if penalty and inference["penalty"]["tried"] is not None:
         penalty = "auto"
-    shrink = "shrinkage" in own and "parent" not in bundle.manifest.training
+    shrink = "shrinkage" in own
     if shrink:
         replicates = max(replicates, own["replicates"])
     return Settings(
