@@ -262,5 +262,5 @@ def _interval(model: RiskModel) -> str:
     if model.manifest.kind != "cox":
         return "none: two predictions of one such model vary together in a way it does not carry"
     if model.equation.covariance is None:
-        return "none: the coefficients are shrunken by a penalty and have no covariance"
+        return f"none: {model.manifest.intervals['reason']}"
     return "95 %, from the joint covariance of the coefficients and the baseline hazard"

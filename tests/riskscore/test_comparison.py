@@ -116,7 +116,7 @@ def test_a_penalised_model_has_a_difference_without_interval(models: dict[str, R
     found = models["penalised"].contrast([PATIENT], [12])
     assert found.difference[0, 0, 0] > 0
     assert np.isnan(found.difference_lower).all()
-    assert "shrunken" in found.interval
+    assert "penalty shrinks" in found.interval
 
 
 def test_the_range_over_the_draws_stands_beside_the_interval(

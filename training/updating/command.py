@@ -78,10 +78,14 @@ def _read(chosen: argparse.Namespace, bundle: Bundle) -> Cohort:
             chosen.cohort, manifest.study, manifest.outcome.name, adapter=chosen.adapter
         )
     except InputError as error:
-        # The model's predictors are given: what helps a fit does not help here.
-        remedy = "the model asks for it, and can be updated only where it varies as there"
+        # The model's study and predictors are given: what helps a fit does not help here.
+        remedies = {
+            "--predictors": "the model asks for it; it can be updated only where it varies",
+            "--study": "give a table in the columns of the model's own study, without --adapter",
+        }
         problems = [
-            replace(p, remedy=remedy) if "--predictors" in p.remedy else p for p in error.problems
+            replace(p, remedy=next((r for o, r in remedies.items() if o in p.remedy), p.remedy))
+            for p in error.problems
         ]
         raise InputError(problems, Path(chosen.cohort).name) from None
 
