@@ -19,6 +19,7 @@ from riskscore.study import load_study
 from tests.conftest import PATIENT, simulate
 from training.__main__ import main
 from training.cohort import Cohort, check_cohort
+from training.cox import CoxModel
 from training.fit import Settings, fit
 from training.updating import Candidates, closed_test, update
 from training.updating.recalibrate import Parent
@@ -300,3 +301,21 @@ def test_a_model_that_ranks_backwards_gets_no_slope(halves: tuple[Bundle, Cohort
     turned.time[worst] = np.sort(turned.time)  # the highest score lives longest
     with pytest.raises(ModelError, match="rank patients backwards"):
         update(old, turned, "slope")
+
+
+def test_kept_coefficients_are_checked_and_have_no_errors() -> None:
+    """One for each term, finite, and nothing else that would change them; no table of errors."""
+    y = np.array([(True, 1.0), (True, 2.0), (False, 3.0)], dtype=[("event", bool), ("time", float)])
+    X = np.array([[0.0], [1.0], [0.0]])
+    with pytest.raises(ModelError, match="a finite number for each of 1 terms"):
+        CoxModel(coef=(1.0, 2.0)).fit(X, y)
+    with pytest.raises(ModelError, match="leave penalty and shrinkage out"):
+        CoxModel(coef=(1.0,), penalty=1.0).fit(X, y)
+    model = CoxModel(names=("x",), coef=(np.log(2.0),)).fit(X, y)
+    # By hand, of the patient with x = 0: 1 / (1 + 2 + 1), then 1 / (2 + 1); to a few roundings.
+    at_mean = np.exp(np.log(2.0) / 3)
+    assert model.sums_.hazard == pytest.approx(
+        at_mean * np.array([1 / 4, 1 / 4 + 1 / 3]), rel=1e-12
+    )
+    with pytest.raises(ModelError, match="kept from elsewhere"):
+        model.coefficients()

@@ -34,7 +34,7 @@ def add_update_parser(commands: Any) -> None:
         "--method", choices=METHODS, default="auto", help="default: what a closed test chooses"
     )
     parser.add_argument("--name", help="last part of the id (default: the parent's, -updated)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=count, default=0)
     parser.add_argument(
         "--replicates",
         type=count,

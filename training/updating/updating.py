@@ -32,7 +32,7 @@ EVENTS_A_TERM = 5
 often. Vittinghoff & McCulloch, Am J Epidemiol 165 (2007) 710, look at 5 to 9."""
 
 KEPT = (
-    "the coefficients are the parent model's: their errors were not estimated on this cohort, and "
+    "the coefficients are the parent model's, whose errors were not estimated on this cohort, and "
     "an interval from the new baseline alone would be too narrow"
 )
 
