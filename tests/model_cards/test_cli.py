@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import model_cards.__main__ as cli
-from model_cards import Card, render_markdown
+from model_cards import Card, render_all, render_markdown
+from model_cards.rendering import RENDERERS
 from riskscore import load_model
 from tests.model_cards.conftest import damaged
 
@@ -24,11 +25,12 @@ def bundle(cox: Path, tmp_path: Path) -> Path:
 def test_the_card_lands_in_the_bundle_and_changes_no_digest(
     bundle: Path, cox_card: Card, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The default is card.md beside the model, which stays the same model."""
+    """The default is every format beside the model, which stays the same model."""
     before = load_model(bundle).digest
     assert cli.main(["render", str(bundle)]) == 0
-    assert (bundle / "card.md").read_text(encoding="utf-8") == render_markdown(cox_card)
-    assert capsys.readouterr().out == f"{bundle / 'card.md'}\n"
+    for name, text in render_all(cox_card).items():
+        assert (bundle / name).read_text(encoding="utf-8") == text
+    assert capsys.readouterr().out.split() == [str(bundle / name) for name in RENDERERS]
     assert load_model(bundle).digest == before
 
 
@@ -66,7 +68,7 @@ def test_writing_is_whole_or_not_at_all(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    assert cli.main(["render", str(bundle), "--out", str(target)]) == 2
+    assert cli.main(["render", str(bundle), "--out", str(tmp_path)]) == 2
     monkeypatch.undo()
     assert target.read_text(encoding="utf-8") == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "card.md"]
@@ -76,8 +78,7 @@ def test_writing_is_whole_or_not_at_all(
     ("arguments", "message"),
     [
         (["render", "./nowhere"], "no manifest.json in ./nowhere"),
-        (["render", "{bundle}", "--out", "{bundle}/none/c.md"], "must be in a folder that exists"),
-        (["render", "{bundle}", "--out", "{bundle}"], "Is a directory"),
+        (["render", "{bundle}", "--out", "{bundle}/manifest.json"], "File exists"),
     ],
 )  # fmt: skip
 def test_bad_input_is_exit_status_2(
