@@ -13,6 +13,7 @@ from riskscore.bundle import open_bundle, shipped_bundles
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest, json_bytes
 from riskscore.model import RiskModel, load_model
+from riskscore.review import review_of
 from riskscore.study import load_study
 from riskscore.tables import read_table, write_atomically, write_table
 
@@ -132,8 +133,9 @@ def _models(_: argparse.Namespace) -> int:
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    manifest = open_bundle(chosen.model).manifest
-    print(_summary(manifest))
+    bundle = open_bundle(chosen.model)
+    print(_summary(bundle.manifest))
+    print(f"Review: {review_of(bundle).label}")
     return 0
 
 

@@ -226,5 +226,6 @@ def _describe(model: RiskModel, review: Review) -> dict[str, Any]:
         "time_unit": manifest.study.time_unit,
         "statement": manifest.statement,
         "review_status": review.status,
+        "review": review.label,
         "intervals": manifest.intervals,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from riskscore import RiskModel
+from riskscore.review import STATUSES
 from riskscore.study import Predictor
 from serving.models import Models
 from serving.request import MAX_PATIENTS, MAX_TIMES
@@ -76,7 +77,8 @@ def answer_schema() -> Schema:
     about |= {
         "time_unit": {"enum": ["day", "week", "month", "year"]},
         "statement": {"type": "string", "description": "What every reader must be told."},
-        "review_status": {"enum": ["none", "approved", "rejected", "void"]},
+        "review_status": {"enum": list(STATUSES)},
+        "review": {"type": "string", "description": "The review in words, on one line."},
         "intervals": {"type": "object"},
     }
     return _object(

@@ -56,7 +56,7 @@ def test_one_model_is_described(client: httpx.Client, cox_bundle: Path) -> None:
     found = client.get(f"/v1/models/{COX}").json()
     model = load_model(cox_bundle)
     assert found["manifest"] == json.loads((cox_bundle / "manifest.json").read_text())
-    assert found["review"]["status"] == found["model"]["review_status"] == "none"
+    assert found["review"]["status"] == found["model"]["review_status"] == "draft"
     assert found["card"] is None
     assert client.get(f"/v1/models/{COX}/card").status_code == 404
     assert client.get(f"/v1/models/{COX}@{model.digest}").json() == found
@@ -69,7 +69,7 @@ def test_a_review_counts_for_the_bundle_it_names(cox_bundle: Path, tmp_path: Pat
     bundle = tmp_path / "bundle"
     shutil.copytree(cox_bundle, bundle)
     required = {"RISKSCORE_MODELS": str(bundle), "RISKSCORE_REQUIRE_APPROVED": "1"}
-    with pytest.raises(BundleError, match="its review is none"):
+    with pytest.raises(BundleError, match="its review is draft"):
         Models.from_environment(required)
     (bundle / "review.toml").write_text(APPROVAL % load_model(bundle).digest)
     (bundle / "card.md").write_text("# Card\n")

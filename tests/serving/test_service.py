@@ -278,7 +278,8 @@ def test_every_answer_says_which_model_gave_it(client: httpx.Client, forest_bund
         "outcome": "Overall survival",
         "time_unit": "month",
         "statement": model.manifest.statement,
-        "review_status": "none",
+        "review_status": "draft",
+        "review": "draft: demonstration (nobody has reviewed it)",
         "intervals": model.manifest.intervals,
     }
     listed = client.get("/v1/models").json()
