@@ -81,6 +81,11 @@ def test_a_review_counts_for_the_bundle_it_names(cox_bundle: Path, tmp_path: Pat
     (bundle / "review.toml").write_text(APPROVAL % f"sha256:{'0' * 64}")
     with pytest.raises(BundleError, match="its review is void"):
         Models.from_environment(required)
+    for status in ("rejected", "retired"):
+        text = (APPROVAL % load_model(bundle).digest).replace("approved", status)
+        (bundle / "review.toml").write_text(text)
+        with pytest.raises(BundleError, match=f"its review is {status}"):
+            Models.from_environment(required)
     (bundle / "review.toml").write_text('status = "approved"')
     with pytest.raises(BundleError, match="lacks reviewer_role, date, decision, digest"):
         Models.from_environment(required)
