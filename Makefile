@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 BUILD := build
+COHORTS ?= ../shared/cohorts
 ROOMS := riskscore training serving model_cards
 
 .DEFAULT_GOAL := help
@@ -49,6 +50,7 @@ oracle: ## make the reference numbers again with R (survival, jsonlite)
 
 bundles: $(READY) ## fit the shipped bundles again
 	@$(BIN)/python -m training run --out riskscore/bundles
+	@if [ -d $(COHORTS) ]; then $(BIN)/python -m training ship --cohorts $(COHORTS) --out riskscore/bundles; else echo "no $(COHORTS): hcc-tace and the external validations stay as they are"; fi
 
 cards: $(READY) ## write the committed cards of the shipped bundles again
 	@$(BIN)/python -m model_cards all

@@ -30,6 +30,9 @@ from riskscore.sensitivity import SENSITIVITY
 
 __all__ = ["AUDIT", "Bundle", "find_bundle", "open_bundle", "shipped_bundles", "write_bundle"]
 
+EXTERNAL = "external"
+"""Folder of validations on other patients; not hashed."""
+
 BUNDLES = Path(__file__).parent / "bundles"
 MODEL = "model.onnx"
 MANIFEST = "manifest.json"
@@ -124,7 +127,8 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     Parameters
     ----------
     path : str or Path
-        Directory to make. An older bundle there is replaced; anything else there is refused.
+        Directory to make. An older bundle there is replaced, but for its external validations,
+        which stay (each names the digest it was made with); anything else there is refused.
     manifest : Manifest
         Its `files` is filled in here.
     files : mapping of str to bytes
@@ -148,6 +152,8 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
         for name, data in files.items():
             (partial / name).write_bytes(data)
         (partial / MANIFEST).write_bytes(json_bytes(complete.to_dict()))
+        if (target / EXTERNAL).is_dir():
+            shutil.copytree(target / EXTERNAL, partial / EXTERNAL)
         partial.chmod(0o755)
         _replace_directory(partial, target)
     finally:
@@ -205,7 +211,7 @@ def _refuse_to_replace(target: Path) -> None:
         ours = False
     if not ours:
         raise BundleError(f"{target} exists and is not a bundle; choose another --out")
-    known = {MANIFEST, *HASHED, *OPTIONAL}
+    known = {MANIFEST, *HASHED, *OPTIONAL, EXTERNAL}
     others = sorted(p.name for p in target.iterdir() if p.name not in known and p.stem != "card")
     if others:
         raise BundleError(

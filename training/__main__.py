@@ -13,6 +13,7 @@ from training.commands import add_fit_parser
 from training.description.command import add_describe_parser
 from training.reconstruction.command import add_reconstruct_parser
 from training.run import add_run_parser
+from training.ship import add_ship_parser
 from training.updating.command import add_update_parser
 from training.validation.command import add_validate_parser
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_validate_parser,
         add_update_parser,
         add_run_parser,
+        add_ship_parser,
     ):
         add(commands)
     return run_command(parser, arguments)

@@ -124,7 +124,7 @@ def _hcc_tace_seg(frame: pd.DataFrame) -> Adapted:
     return adapted, sieve.flow, provenance
 
 
-def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
+def _survivalpath(frame: pd.DataFrame, *, first_visits: bool, embolised: bool = False) -> Adapted:
     """2,360 patients with 11,684 visits at one centre; each visit counts survival from itself."""
     numbers = frame.apply(_numbers)
     _refuse_text(frame, numbers)
@@ -141,6 +141,9 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
     sieve.drop("no liver lesion at the visit", lesions == 0)
     diameter = sieve.frame["Largest.Diameter.of.Hepatic.Lesions"]
     sieve.drop("a lesion with diameter 0", diameter == 0)
+    if embolised:
+        sieve.drop("no embolisation at the visit", sieve.frame["Embolization"] != 1)
+        sieve.drop("resection at the visit", sieve.frame["Resection"] == 1)
     kept = sieve.frame
     undetectable = (kept["AFP"] >= 0) & (kept["AFP"] < AFP_FLOOR)
     sieve.change(f"AFP below {AFP_FLOOR} ng/mL raised to it", undetectable)
@@ -172,6 +175,7 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool) -> Adapted:
             "Missing values were imputed by the source's authors before publication.",
             "Not every patient was treated by TACE; embolisation is recorded by visit.",
             "AFP is top-coded at 121,000 ng/mL.",
+            *(() if first_visits else _OF_VISITS),
         ),
     )
     return adapted, sieve.flow, provenance
@@ -181,8 +185,38 @@ def _survivalpath_first(frame: pd.DataFrame) -> Adapted:
     return _survivalpath(frame, first_visits=True)
 
 
+def _survivalpath_embolised(frame: pd.DataFrame) -> Adapted:
+    return _survivalpath(frame, first_visits=True, embolised=True)
+
+
 def _survivalpath_all(frame: pd.DataFrame) -> Adapted:
     return _survivalpath(frame, first_visits=False)
+
+
+def _deb_tace_of_seg(frame: pd.DataFrame) -> Adapted:
+    adapted, flow, provenance = _hcc_tace_seg(frame)
+    return _as_deb_tace(adapted, adapted["tumor_number"] == "multiple"), flow, provenance
+
+
+def _deb_tace_of_embolised(frame: pd.DataFrame) -> Adapted:
+    adapted, flow, provenance = _survivalpath_embolised(frame)
+    lesions = frame["Amount.of.Hepatic.Lesions"].loc[adapted.index]
+    return _as_deb_tace(adapted, _numbers(lesions) > 3), flow, provenance
+
+
+def _as_deb_tace(adapted: pd.DataFrame, above_3: pd.Series[bool]) -> pd.DataFrame:
+    """Give the study deb-tace-hcc's columns; nobody counts as treated by sorafenib."""
+    return pd.DataFrame(
+        {
+            "patient": adapted["patient"],
+            "tumor_number": above_3.map({True: ">3", False: "<=3"}),
+            "vascular_invasion": adapted["vascular_invasion"],
+            "extrahepatic_metastasis": adapted["metastasis"],
+            "treatment": "deb_tace",
+            "os_months": adapted["os_months"],
+            "death": adapted["death"],
+        }
+    )
 
 
 def _refuse_text(frame: pd.DataFrame, numbers: pd.DataFrame) -> None:
@@ -211,6 +245,9 @@ def _numbers(series: pd.Series) -> pd.Series:
     return pd.to_numeric(pd.Series(numeric(series), index=series.index), errors="coerce")
 
 
+_OF_VISITS = (
+    "Survival is counted from any visit, first or later; a patient's visits are not independent.",
+)
 _SEG_COLUMNS = (
     "TCIA_ID", "tumor_nodul", "Vascular invasion", "Metastasis", "Tr_Size", "CPS", "AFP", "age",
     "chemotherapy", "OS", "Death_1_StillAliveorLostToFU_0",
@@ -225,6 +262,9 @@ _VISIT_COLUMNS = (
 ADAPTERS: dict[str, tuple[Callable[[pd.DataFrame], Adapted], tuple[str, ...], str]] = {
     "hcc-tace-seg": (_hcc_tace_seg, _SEG_COLUMNS, "hcc-tace"),
     "survivalpath-first": (_survivalpath_first, _VISIT_COLUMNS, "hcc-tace"),
+    "survivalpath-embolised": (_survivalpath_embolised, _VISIT_COLUMNS, "hcc-tace"),
     "survivalpath-all": (_survivalpath_all, _VISIT_COLUMNS, "hcc-tace"),
+    "hcc-tace-seg-as-deb-tace": (_deb_tace_of_seg, _SEG_COLUMNS, "deb-tace-hcc"),
+    "survivalpath-as-deb-tace": (_deb_tace_of_embolised, _VISIT_COLUMNS, "deb-tace-hcc"),
 }
 """Adapter, columns it needs, and the study it is for, by name."""

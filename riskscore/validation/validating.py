@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from riskscore.bundle import EXTERNAL
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import json_bytes
 from riskscore.metrics import evaluate
@@ -28,8 +29,6 @@ FORMAT = 1
 
 MOST_GRID = 50
 """Times over which the Brier score is integrated, at most."""
-
-EXTERNAL = "external"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,223 @@
+"""`python -m training ship`: the model of real patients, and how shipped models do on others.
+
+The cohorts are public and are not part of this project: give the folder they lie in. What is
+written holds figures alone, no row of a patient.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from riskscore.bundle import EXTERNAL
+from riskscore.errors import InputError, Problem
+from riskscore.model import RiskModel, load_model
+from riskscore.study import load_study
+from riskscore.tables import read_table
+from riskscore.validation.cohort import check_validation_cohort
+from riskscore.validation.report import text
+from riskscore.validation.validating import Validation, attach, validate
+from training.adapters import adapt
+from training.cohort import read_cohort
+from training.fit import Settings, fit
+from training.progress import working
+from training.settings import REPLICATES
+
+__all__ = ["EXTERNALS", "REAL", "External", "RealJob", "add_ship_parser", "external"]
+
+SEG = "hcc-tace-seg.csv"
+VISITS = "survivalpath-hcc-visits.csv"
+
+
+@dataclass(frozen=True)
+class RealJob:
+    """A model of a public cohort."""
+
+    study: str
+    outcome: str
+    kind: str
+    file: str
+    adapter: str
+
+
+REAL = RealJob("hcc-tace", "os", "cox", VISITS, "survivalpath-all")
+"""All visits, with robust variance: of first visits of the embolised only 10 have vascular invasion
+and 10 metastasis, which is too few to learn their effects."""
+
+
+@dataclass(frozen=True)
+class External:
+    """A shipped model on other patients, and what was assumed of them.
+
+    Attributes
+    ----------
+    model, study, name, file, adapter : str
+        `name` is the attachment's.
+    notes : tuple of str
+        Assumptions, for whoever reads the figures.
+    otherwise : str
+        What is assumed instead in a second look, whose figures go into the notes; or none.
+    change : callable
+        Makes the table of the second look.
+    """
+
+    model: str
+    study: str
+    name: str
+    file: str
+    adapter: str
+    notes: tuple[str, ...]
+    otherwise: str = ""
+    change: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+
+
+NO_SORAFENIB = (
+    "nobody is recorded as treated by TACE with sorafenib: everybody is taken for deb_tace"
+)
+BASELINE = (
+    "the source's hazard ratios are published and its baseline is reconstructed: concordance and "
+    "calibration slope judge the published equation, the other figures describe"
+)
+UNKNOWN_ORIGIN = "HCC-TACE-Seg does not say from when survival is counted"
+
+EXTERNALS = (
+    External(
+        "deb-tace-hcc/os/cox",
+        "deb-tace-hcc",
+        "hcc-tace-seg",
+        SEG,
+        "hcc-tace-seg-as-deb-tace",
+        (
+            BASELINE,
+            UNKNOWN_ORIGIN,
+            "multinodular is taken for more than 3 tumours, which it need not be",
+            NO_SORAFENIB,
+        ),
+        "if nobody had more than 3 tumours",
+        lambda frame: frame.assign(tumor_number="<=3"),
+    ),
+    External(
+        "deb-tace-hcc/os/cox",
+        "deb-tace-hcc",
+        "survivalpath",
+        VISITS,
+        "survivalpath-as-deb-tace",
+        (
+            BASELINE,
+            "first visits with embolisation and without resection",
+            "4 lesions are taken for more than 3: the source probably writes 4 for four or more",
+            NO_SORAFENIB,
+            "vascular invasion and metastasis are recorded in few of these first visits",
+        ),
+    ),
+    External(
+        "hcc-tace/os/cox",
+        "hcc-tace",
+        "hcc-tace-seg",
+        SEG,
+        "hcc-tace-seg",
+        (UNKNOWN_ORIGIN, "the model was fitted on visits of any treatment, these had TACE"),
+    ),
+)
+"""What `ship` attaches to the shipped bundles."""
+
+
+def add_ship_parser(commands: Any) -> None:
+    """Add the command `ship`."""
+    parser = commands.add_parser(
+        "ship", help="fit the shipped model of a public cohort; attach the external validations"
+    )
+    parser.add_argument("--cohorts", required=True, help="folder of the public cohorts")
+    parser.add_argument("--out", required=True, help="folder of the bundles")
+    parser.add_argument("--seed", type=int, default=Settings().seed)
+    parser.add_argument("--replicates", type=int, default=REPLICATES, help="of each validation")
+    parser.set_defaults(run=_run)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    cohorts, out = Path(chosen.cohorts), Path(chosen.out)
+    missing = [name for name in (SEG, VISITS) if not (cohorts / name).is_file()]
+    if missing:
+        remedy = "give the folder that holds it"
+        raise InputError([Problem(None, "--cohorts", "must hold the file", missing[0], remedy)])
+    study = load_study(REAL.study)
+    cohort = read_cohort(cohorts / REAL.file, study, REAL.outcome, None, REAL.adapter)
+    with working(f"fitting {REAL.kind} for {REAL.study}"):
+        settings = Settings(seed=chosen.seed, replicates=chosen.replicates)
+        fitted = fit(cohort, REAL.kind, settings)
+        fitted.write(out / fitted.manifest.id)
+    print(f"written to {out / fitted.manifest.id}")
+    for job in EXTERNALS:
+        if not (out / job.model).is_dir():
+            print(f"{job.model} is not in {out}: not validated on {job.name}")
+            continue
+        model = load_model(out / job.model)
+        with working(f"validating {job.model} on {job.name}"):
+            found = external(model, job, cohorts, chosen.replicates, chosen.seed)
+        # Made again by this command, so the older one may go.
+        (out / job.model / EXTERNAL / f"{job.name}.json").unlink(missing_ok=True)
+        attach(model, found, job.name)
+        print(f"\n{text(found)}")
+    return 0
+
+
+def external(
+    model: RiskModel, job: External, cohorts: Path, replicates: int = REPLICATES, seed: int = 0
+) -> Validation:
+    """Validate a model on a public cohort; rows with a gap in its predictors are left out.
+
+    Parameters
+    ----------
+    model : RiskModel
+    job : External
+    cohorts : Path
+        Folder of the public cohorts.
+    replicates, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Validation
+        Its notes begin with what was assumed.
+
+    Raises
+    ------
+    InputError
+        If the cohort cannot be read.
+    """
+    file = cohorts / job.file
+    adapted = adapt(job.adapter, read_table(file), load_study(job.study))[0]
+    complete = adapted.dropna(subset=[p.name for p in model.manifest.predictors])
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    def judged(frame: pd.DataFrame) -> Validation:
+        cohort = check_validation_cohort(frame, model.manifest, name=file.name, sha256=sha256)
+        return validate(model, cohort, replicates=replicates, seed=seed)
+
+    found = judged(complete)
+    notes = list(job.notes)
+    if len(complete) < len(adapted):
+        gaps = len(adapted) - len(complete)
+        notes.append(f"{gaps} of {len(adapted)} rows left out: a predictor is missing")
+    if job.otherwise:
+        notes.append(f"{job.otherwise}: {_in_short(judged(job.change(complete)))}")
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _in_short(found: Validation) -> str:
+    """Return the two figures that need no baseline."""
+    c, slope = found.evaluation.harrell, found.evaluation.horizons[-1].calibration.slope
+    parts = []
+    if c is not None:
+        parts.append(f"concordance {c.value:.3f} ({c.lower:.3f} to {c.upper:.3f})")
+    if slope is not None:
+        parts.append(
+            f"calibration slope {slope.value:.2f} ({slope.lower:.2f} to {slope.upper:.2f})"
+        )
+    return ", ".join(parts)
