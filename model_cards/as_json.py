@@ -11,7 +11,7 @@ from model_cards.completeness import blanks
 from model_cards.errors import CardError
 from model_cards.standards import items, source_attributes
 
-__all__ = ["DIGITS", "render_json"]
+__all__ = ["DIGITS", "render_json", "rounded"]
 
 DIGITS = 10
 """Significant digits of a number: the last bits may differ between machines, these do not."""
@@ -35,14 +35,15 @@ def render_json(card: Card) -> str:
         "hti_1": [asdict(item) for item in attributes],
         "tripod_ai": [asdict(item) for item in tripod],
     }
-    return json.dumps(_rounded(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(rounded(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return the value with every number in it cut to `DIGITS` significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value

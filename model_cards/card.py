@@ -14,7 +14,8 @@ from model_cards.statements import Statements
 __all__ = [
     "Answer", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow", "Columns",
     "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution", "Draws",
-    "EmptyMeans", "Estimate", "ForestModel", "Identity", "Importance", "Intervals", "LevelCount",
+    "EmptyMeans", "Estimate", "ForestModel", "Identity", "Importance", "Intervals", "Judged",
+    "LevelCount",
     "Limitation", "Performance", "PipelineModel", "PredictorFacts", "Profile", "Question",
     "RiskGroup", "RiskGroups", "Step",
 ]  # fmt: skip
@@ -138,6 +139,17 @@ class PredictorFacts:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Harrell's concordance as validation on the training data finds it, and its interval."""
+
+    value: float
+    lower: float
+    upper: float
+    how: str
+    interval: str
+
+
+@dataclass(frozen=True)
 class Performance:
     """Harrell's concordance: 0.5 is chance, 1 is perfect order."""
 
@@ -148,6 +160,7 @@ class Performance:
     seed: int
     refits: Annotated[int | None, EmptyMeans("a forest needs no refits")]
     refits_failed: Annotated[int | None, EmptyMeans("a forest needs no refits")]
+    judged: Annotated[Judged | None, EmptyMeans("the procedure was not validated")]
 
 
 SHRUNKEN = "a ridge penalty leaves no standard errors"

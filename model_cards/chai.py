@@ -10,6 +10,7 @@ import json
 from xml.etree import ElementTree as ET
 
 from model_cards import prose
+from model_cards.as_json import rounded
 from model_cards.card import Card
 from model_cards.completeness import blanks
 from model_cards.errors import CardError
@@ -115,7 +116,18 @@ def _content(card: Card) -> Tree:
 
 def _usefulness(card: Card) -> Tree:
     p = card.performance
+    judged = p.judged
     results = [
+        *(
+            [
+                _result(
+                    "Harrell's concordance, corrected, and its interval",
+                    [judged.value, judged.lower, judged.upper],
+                )
+            ]
+            if judged
+            else []
+        ),
         _result("Harrell's concordance, out of bag", p.out_of_bag),
         _result("Harrell's concordance, in-sample", p.in_sample),
     ]
@@ -176,9 +188,9 @@ def _metric(
     }
 
 
-def _result(label: str, value: float | list[str]) -> Tree:
+def _result(label: str, value: float | list[str] | list[float]) -> Tree:
     # Ten digits: the last bits of a figure may differ between machines.
-    shown = float(f"{value:.10g}") if isinstance(value, float) else value
+    shown = rounded(value)
     return {"Label": label, "ValueJson": json.dumps(shown, ensure_ascii=False, allow_nan=False)}
 
 

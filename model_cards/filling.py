@@ -15,6 +15,7 @@ from model_cards.card import (
     Distribution,
     Identity,
     Intervals,
+    Judged,
     LevelCount,
     Performance,
     PredictorFacts,
@@ -215,7 +216,14 @@ def _performance(evaluation: Facts, kind: str, seed: int) -> Performance:
         seed=seed,
         refits=None if refits is None else refits.count("done"),
         refits_failed=None if refits is None else refits.count("failed"),
+        judged=_judged(evaluation.table("validation")) if "validation" in evaluation else None,
     )
+
+
+def _judged(validation: Facts) -> Judged:
+    found = validation.table("concordance")
+    value, lower, upper = (found.number(key) for key in ("value", "lower", "upper"))
+    return Judged(value, lower, upper, validation.text("how"), validation.text("interval"))
 
 
 def _intervals(intervals: Facts) -> Intervals:

@@ -25,7 +25,7 @@ def front_matter(card: Card) -> str:
         {"license": stated} if stated in KNOWN else {"license": "other", "license_name": stated}
     )
     p = card.performance
-    metrics = [
+    metrics: list[dict[str, Any]] = [
         {
             "type": "concordance-index",
             "name": "Harrell's concordance, out of bag",
@@ -37,6 +37,16 @@ def front_matter(card: Card) -> str:
             "value": round(p.in_sample, 4),
         },
     ]
+    if p.judged:
+        ends = f"95 % interval {p.judged.lower:.4f} to {p.judged.upper:.4f}"
+        metrics.insert(
+            0,
+            {
+                "type": "concordance-index",
+                "name": f"Harrell's concordance, corrected ({ends})",
+                "value": round(p.judged.value, 4),
+            },
+        )
     result = {
         "task": {"type": "survival-analysis", "name": card.question.outcome},
         "dataset": {"type": "tabular", "name": card.data.source},

@@ -27,8 +27,8 @@ ANCHOR = re.compile(r'^<a id="([a-z]+)"></a>\n+(?=## )', re.MULTILINE)
 
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
-FIRST_PAGE = ("summary", "purpose")
-"""What a reader in a hurry gets: what it predicts, how good, how sure, for whom."""
+FIRST_PAGE = ("summary", "purpose", "limitations")
+"""What a reader in a hurry gets: what it predicts, how good, how sure, for whom, what to fear."""
 
 
 def render_html(card: Card) -> str:

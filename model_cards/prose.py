@@ -80,8 +80,15 @@ def development_data(card: Card) -> str:
 def internal_validity(card: Card) -> str:
     """Return how well the model orders those it was fitted on, seen and unseen."""
     p = card.performance
+    judged = (
+        f"Harrell's concordance, corrected for being judged on its own training data: "
+        f"{ratio(p.judged.value)} ({ratio(p.judged.lower)} to {ratio(p.judged.upper)}). "
+        f"{sentence(p.judged.how)} {sentence(p.judged.interval)} "
+        if p.judged
+        else ""
+    )
     return (
-        f"Harrell's concordance {ratio(p.out_of_bag)} out of bag ({p.out_of_bag_how}), "
+        f"{judged}Harrell's concordance {ratio(p.out_of_bag)} out of bag ({p.out_of_bag_how}), "
         f"{ratio(p.in_sample)} on the very records it was fitted on; 0.50 is chance, 1.00 a "
         f"perfect order."
     )

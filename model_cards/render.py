@@ -36,11 +36,14 @@ NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 OPENING = re.compile(r"^(?:[#=:]|[+-](?=[\s=-]|$)|\d{1,9}(?=[.)](?:\s|$)))")
 """What could turn the beginning of a text into a heading, a list or a rule."""
 
+ANCHOR = re.compile(r'^<a id="\w+"></a>\n', re.MULTILINE)
+"""What links lead to; the HTML has ids of its own."""
+
 FILTERS = {name: getattr(formats, name) for name in formats.__all__}
 """Every way of writing a number, by the name it has in `formats`."""
 
 
-def render_markdown(card: Card) -> str:
+def render_markdown(card: Card, *, anchors: bool = False) -> str:
     """Return the card as Markdown (CommonMark with GitHub's tables).
 
     Raises
@@ -73,6 +76,8 @@ def render_markdown(card: Card) -> str:
         tripod=items(card),
         hti=source_attributes(card),
     )
+    if not anchors:
+        text = ANCHOR.sub("", text)
     # Conditional sections leave runs of empty lines; one separates blocks.
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

@@ -9,6 +9,7 @@ from model_cards.as_json import render_json
 from model_cards.card import Card
 from model_cards.chai import render_chai
 from model_cards.front_matter import front_matter
+from model_cards.html import render_html
 from model_cards.render import render_markdown
 from riskscore.tables import write_atomically
 
@@ -16,11 +17,12 @@ __all__ = ["RENDERERS", "differences", "render_all", "write_all"]
 
 
 def _markdown(card: Card) -> str:
-    return front_matter(card) + render_markdown(card)
+    return front_matter(card) + render_markdown(card, anchors=True)
 
 
 RENDERERS: dict[str, Callable[[Card], str]] = {
     "card.md": _markdown,
+    "card.html": render_html,
     "card.chai.xml": render_chai,
     "card.json": render_json,
 }

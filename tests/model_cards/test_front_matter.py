@@ -23,8 +23,10 @@ def test_the_hub_reads_it(model: str) -> None:
     assert read.data.tags[1:] == list(card.statements.release.keywords)
     first = read.data.eval_results[0]
     assert first.dataset_name == card.data.source
+    assert card.performance.judged is not None  # every shipped model was validated
+    assert "95 % interval" in first.metric_name
     # 0.00005: written with four decimals.
-    assert first.metric_value == pytest.approx(card.performance.out_of_bag, abs=0.00005)
+    assert first.metric_value == pytest.approx(card.performance.judged.value, abs=0.00005)
     assert read.text.lstrip().startswith("# ")
 
 

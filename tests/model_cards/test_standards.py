@@ -19,7 +19,7 @@ def test_every_item_of_both_standards_is_answered(model: str) -> None:
     """31 attributes, 27 items; every section that is named has an anchor on the card."""
     card = card_of(model)
     content = json.loads(render_json(card))
-    anchors = set(re.findall(r'<a id="(\w+)">', render_markdown(card)))
+    anchors = set(re.findall(r'<a id="(\w+)">', render_markdown(card, anchors=True)))
     hti, tripod = content["hti_1"], content["tripod_ai"]
     assert [row["number"] for row in hti] == list(range(1, 32))
     assert all(row["answer"].strip() for row in hti)
@@ -35,7 +35,7 @@ def test_a_card_without_a_source_section_points_to_none(cox_card: Card) -> None:
     """Only a model that carries its audit or draws has such a section."""
     named = {section for item in items(cox_card) for section in item.sections}
     assert "source" not in named
-    assert named <= set(re.findall(r'<a id="(\w+)">', render_markdown(cox_card)))
+    assert named <= set(re.findall(r'<a id="(\w+)">', render_markdown(cox_card, anchors=True)))
 
 
 def test_every_number_of_the_card_is_in_the_json(cox_card: Card) -> None:
