@@ -1,4 +1,4 @@
-"""The command line: ``python -m model_cards new | render | check``."""
+"""The command line: ``python -m model_cards new | render | check | all | review``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from model_cards.filling import card_of
 from model_cards.index import INDEX, render_index
 from model_cards.render import render_markdown
 from model_cards.rendering import differences, render_all, write_all
+from model_cards.reviewing import add_review_command
 from model_cards.statements import HERE, STATEMENTS, folder_of, source_of, template
 from riskscore._command import run_command
 from riskscore.bundle import find_bundle, open_bundle, shipped_bundles
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--cards", metavar="DIR", default=str(HERE), help="folder of the committed cards"
         )
+    add_review_command(commands, which)
     check.set_defaults(run=_check)
     commit.set_defaults(run=_commit)
     return parser
