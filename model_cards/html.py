@@ -39,7 +39,7 @@ def render_html(card: Card) -> str:
     CardError
         If a field of the card holds nothing; every one is listed.
     """
-    text = render_markdown(card)
+    text = render_markdown(card, anchors=True)
     ids = {text[found.end() :].split("\n", 1)[0]: found[1] for found in ANCHOR.finditer(text)}
     head, *sections = SECTION.split(ANCHOR.sub("", text))
     named = [(ids.get(section.split("\n", 1)[0], ""), _html(section)) for section in sections]

@@ -98,7 +98,7 @@ def awkward_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stated(bundle: Path) -> Path:
     """Give a bundle a file of statements in which every question has an answer."""
-    text = template(source_of(open_bundle(bundle))).replace(DEFAULT, "None: it was simulated.")
+    text = template(source_of(open_bundle(bundle))).replace(DEFAULT, "Nothing: it was simulated.")
     (bundle / STATEMENTS).write_text(text, encoding="utf-8")
     return bundle
 
