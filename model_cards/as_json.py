@@ -29,9 +29,11 @@ def render_json(card: Card) -> str:
     found = [*blanks(card), *blanks(attributes, "hti_1"), *blanks(tripod, "tripod_ai")]
     if found:
         raise CardError(found, card.identity.id or "card")
+    said = asdict(card)
+    del said["performance"]["plots"]  # pictures of figures that are there
     content = {
         "format": 1,
-        "card": asdict(card),
+        "card": said,
         "hti_1": [asdict(item) for item in attributes],
         "tripod_ai": [asdict(item) for item in tripod],
     }

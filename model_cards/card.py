@@ -12,12 +12,12 @@ from typing import Annotated
 from model_cards.statements import Statements
 
 __all__ = [
-    "Answer", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow", "Columns",
-    "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution", "Draws",
-    "EmptyMeans", "Estimate", "ForestModel", "Identity", "Importance", "Intervals", "Judged",
-    "LevelCount",
-    "Limitation", "Performance", "PipelineModel", "PredictorFacts", "Profile", "Question",
-    "RiskGroup", "RiskGroups", "Step",
+    "Answer", "AtHorizon", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow",
+    "Columns", "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution",
+    "Draws", "EmptyMeans", "Estimate", "External", "Figure", "ForestModel", "Identity",
+    "Importance", "Intervals", "Judged", "LevelCount", "Limitation", "Performance",
+    "PipelineModel", "Plot", "PredictorFacts", "Profile", "Question", "RiskGroup", "RiskGroups",
+    "SampleSize", "Step",
 ]  # fmt: skip
 
 
@@ -37,6 +37,7 @@ class Identity:
     digest: str
     created: str
     bundle_format: int
+    review: str
     files: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
 
@@ -139,14 +140,71 @@ class PredictorFacts:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A measured figure and its 95 % interval."""
+
+    value: float
+    lower: Annotated[float | None, EmptyMeans("no interval could be computed")]
+    upper: Annotated[float | None, EmptyMeans("no interval could be computed")]
+
+
+@dataclass(frozen=True)
+class AtHorizon:
+    """How good predictions at `time` are; observed over expected is of events."""
+
+    time: float
+    auc: Figure
+    ipa: Figure
+    observed_expected: Figure
+    slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How many patients the criteria of Riley et al. ask for, and how many there were."""
+
+    patients: int
+    events: int
+    needed_patients: int
+    needed_events: float
+    enough: bool
+
+
+@dataclass(frozen=True)
 class Judged:
-    """Harrell's concordance as validation on the training data finds it, and its interval."""
+    """What validation on the training data finds: Harrell's concordance first."""
 
     value: float
     lower: float
     upper: float
     how: str
     interval: str
+    slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
+    horizons: tuple[AtHorizon, ...]
+    sample_size: Annotated[SampleSize | None, EmptyMeans("the criteria do not apply here")]
+
+
+@dataclass(frozen=True)
+class External:
+    """A validation on other patients, by the name of its file; `patients` had `events` in all."""
+
+    name: str
+    cohort: str
+    sha256: str
+    patients: int
+    events: int
+    concordance: Figure
+    slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
+    horizons: tuple[AtHorizon, ...]
+    notes: Annotated[tuple[str, ...], EmptyMeans("nothing unusual")]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture: what it shows, and its SVG element."""
+
+    title: str
+    svg: str
 
 
 @dataclass(frozen=True)
@@ -161,6 +219,8 @@ class Performance:
     refits: Annotated[int | None, EmptyMeans("a forest needs no refits")]
     refits_failed: Annotated[int | None, EmptyMeans("a forest needs no refits")]
     judged: Annotated[Judged | None, EmptyMeans("the procedure was not validated")]
+    external: Annotated[tuple[External, ...], EmptyMeans("tested on no other patients")]
+    plots: Annotated[tuple[Plot, ...], EmptyMeans("the procedure was not validated")]
 
 
 SHRUNKEN = "a ridge penalty leaves no standard errors"

@@ -5,6 +5,7 @@ Nothing is predicted before every fact that a card needs has been found to be th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from model_cards._facts import FIT_AGAIN, Facts
@@ -13,9 +14,9 @@ from model_cards.card import (
     Card,
     Data,
     Distribution,
+    External,
     Identity,
     Intervals,
-    Judged,
     LevelCount,
     Performance,
     PredictorFacts,
@@ -28,6 +29,7 @@ from model_cards.completeness import blanks
 from model_cards.errors import CardError
 from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
+from model_cards.performance import external_of, judged_of, plots_of
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
 from model_cards.statements import statements_of
@@ -35,6 +37,7 @@ from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
 from riskscore.manifest import Manifest
 from riskscore.model import load_model
+from riskscore.review import review_of
 from riskscore.study import Predictor
 
 __all__ = ["card_of"]
@@ -78,7 +81,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     predictors = tuple(_predictor(counts, p, data.rows) for p in m.predictors)
     for name in counts.values.keys() - m.study.predictors.keys():
         counts.refuse(name, "must be a predictor of the study", None, FIT_AGAIN)
-    identity = _identity(manifest, m, training)
+    identity = _identity(manifest, m, training, review_of(bundle).label)
     statement = manifest.text("statement", STATE_IT, may_be_empty=data.kind == "patients")
     if identity.kind not in KINDS:
         remedy = "render it with a version that knows this kind"
@@ -88,7 +91,8 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
         inference.refuse("kind", "must be the manifest's", inference.values["kind"], FIT_AGAIN)
     settings = training.table("settings")
     fitted = KINDS[m.kind](inference, settings, predictors, question.horizons)
-    performance = _performance(evaluation, m.kind, settings.count("seed"))
+    external = external_of(bundle.path, m.digest, problems)
+    performance = _performance(evaluation, m.kind, settings.count("seed"), external)
     intervals = _intervals(manifest.table("intervals"))
     groups = _risk_groups(manifest.table("risk_groups"))
     grid = manifest.text("grid")
@@ -97,6 +101,9 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     stated = statements_of(bundle, statements, problems)
     if problems:
         raise CardError(problems, where)
+    if performance.judged is not None:
+        plots = plots_of(evaluation.values["validation"], question.time_unit)
+        performance = replace(performance, plots=plots)
     examples = profiles(load_model(bundle.path), predictors, question.horizons)
     card = Card(
         identity=identity,
@@ -122,7 +129,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     return card
 
 
-def _identity(manifest: Facts, m: Manifest, training: Facts) -> Identity:
+def _identity(manifest: Facts, m: Manifest, training: Facts, review: str) -> Identity:
     versions = training.table("versions")
     for name in ALWAYS_USED:
         versions.text(name)
@@ -132,6 +139,7 @@ def _identity(manifest: Facts, m: Manifest, training: Facts) -> Identity:
         digest=m.digest,
         created=manifest.text("created"),
         bundle_format=int(m.format),
+        review=review,
         files=manifest.pairs("files"),
         versions=versions.plain(),
     )
@@ -204,7 +212,9 @@ def _predictor(counts: Facts, p: Predictor, rows: int) -> PredictorFacts:
     return PredictorFacts(*common, tuple(levels), "", None, "", None)
 
 
-def _performance(evaluation: Facts, kind: str, seed: int) -> Performance:
+def _performance(
+    evaluation: Facts, kind: str, seed: int, external: tuple[External, ...]
+) -> Performance:
     c = evaluation.table("concordance")
     # Others are refitted to have out-of-bag figures; a forest's trees have them already.
     refits = evaluation.table("refits") if kind != "forest" else None
@@ -216,14 +226,10 @@ def _performance(evaluation: Facts, kind: str, seed: int) -> Performance:
         seed=seed,
         refits=None if refits is None else refits.count("done"),
         refits_failed=None if refits is None else refits.count("failed"),
-        judged=_judged(evaluation.table("validation")) if "validation" in evaluation else None,
+        judged=judged_of(evaluation.table("validation")) if "validation" in evaluation else None,
+        external=external,
+        plots=(),
     )
-
-
-def _judged(validation: Facts) -> Judged:
-    found = validation.table("concordance")
-    value, lower, upper = (found.number(key) for key in ("value", "lower", "upper"))
-    return Judged(value, lower, upper, validation.text("how"), validation.text("interval"))
 
 
 def _intervals(intervals: Facts) -> Intervals:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from model_cards.card import Data, Estimate
+from model_cards.card import Data, Estimate, Figure
 
 __all__ = [
-    "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate",
+    "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate", "figure",
     "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
     "ratio", "score", "sentence", "spread", "with_unit",
 ]  # fmt: skip
@@ -55,6 +55,13 @@ def spread(found: Estimate) -> str:
 def ratio(value: float) -> str:
     """Return a hazard ratio or a concordance with two decimals."""
     return f"{value:.2f}"
+
+
+def figure(found: Figure) -> str:
+    """Return a measured figure with two decimals and its interval: 0.62 (0.53 to 0.70)."""
+    if found.lower is None or found.upper is None:
+        return f"{found.value:.2f} (no interval)"
+    return f"{found.value:.2f} ({found.lower:.2f} to {found.upper:.2f})"
 
 
 def coefficient(value: float) -> str:

@@ -27,8 +27,11 @@ ANCHOR = re.compile(r'^<a id="([a-z]+)"></a>\n+(?=## )', re.MULTILINE)
 
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
-FIRST_PAGE = ("summary", "purpose", "limitations")
-"""What a reader in a hurry gets: what it predicts, how good, how sure, for whom, what to fear."""
+FIRST_PAGE = ("summary", "purpose")
+"""What a reader in a hurry gets, with `WARNINGS`: what it predicts, how good, how sure, for whom."""
+
+WARNINGS = 5
+"""How many limitations stand on the first page; the rules are in the order of their weight."""
 
 
 def render_html(card: Card) -> str:
@@ -51,6 +54,10 @@ def render_html(card: Card) -> str:
         title=f"{card.question.outcome}: {card.question.title}",
         head=_html(head),
         first=first,
+        warnings=card.limitations[:WARNINGS],
+        more=len(card.limitations) - WARNINGS,
+        not_for=card.statements.use.out_of_scope,
+        plots=[(plot.title, Markup(plot.svg)) for plot in card.performance.plots],
         rest=[section for section in named if section not in first],
     )
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from model_cards.card import Card, CoxModel, Limitation
 from model_cards.fitted import n_terms
-from model_cards.formats import count, duration, joined, people, quantity, ratio
+from model_cards.formats import (
+    count,
+    duration,
+    figure,
+    joined,
+    p_value,
+    people,
+    percent,
+    quantity,
+    ratio,
+)  # fmt: skip
 
 __all__ = [
     "EVENTS_PER_EFFECT", "EVENTS_PER_EFFECT_FOREST", "FEWEST_AT_RISK", "FEWEST_IN_LEVEL", "LOSS",
-    "RULES", "WEAK_CONCORDANCE", "limitations",
+    "NOT_PROPORTIONAL", "RULES", "SLOPE_OFF", "TIMES_OFF", "WEAK_CONCORDANCE", "WIDEST",
+    "limitations",
 ]  # fmt: skip
 
 EVENTS_PER_EFFECT = 10
@@ -25,6 +37,14 @@ Methodol. 14 (2014) 137."""
 FEWEST_IN_LEVEL = 10
 FEWEST_AT_RISK = 10
 WEAK_CONCORDANCE = 0.6
+SLOPE_OFF = 0.15
+"""Distance of a calibration slope from 1 that is told."""
+
+TIMES_OFF = 1.25
+"""How many times too many or too few events there may be on other patients."""
+
+NOT_PROPORTIONAL = 0.05
+WIDEST = 0.4
 LOSS = 0.05
 """Concordance lost from in-sample to out-of-bag above which the in-sample figure misleads."""
 
@@ -38,8 +58,8 @@ def limitations(card: Card) -> Card:
 def _reconstructed(card: Card) -> Iterator[str]:
     if card.data.kind == "reconstructed":
         yield (
-            "The training cohort was reconstructed to agree with summary figures. Nobody's own "
-            "data were used, so nothing here shows how the model does for real patients."
+            "The training cohort was reconstructed to agree with summary figures: nobody's own "
+            "data were used to fit the model."
         )
         # A forest carries no P value; of its stability band the next rule tells.
         if card.intervals.available and card.intervals.kind == "confidence":
@@ -58,10 +78,98 @@ def _origin(card: Card) -> Iterator[str]:
 
 
 def _internal(card: Card) -> Iterator[str]:
-    yield (
-        "All figures of performance come from the data the model was fitted on. This card reports "
-        "no test on other data, and none of how well predicted and observed survival agree."
-    )
+    if not card.performance.external:
+        yield (
+            "All figures of performance come from the data the model was fitted on: it was tested "
+            "on no other patients."
+        )
+    if card.performance.judged is None:
+        yield "Nobody measured how well predicted and observed survival agree."
+
+
+def _slope(card: Card) -> Iterator[str]:
+    judged = card.performance.judged
+    if judged and judged.slope and abs(judged.slope.value - 1) > SLOPE_OFF:
+        yield (
+            f"Predictions are too {_spread(judged.slope.value)}: the calibration slope, corrected "
+            f"for being measured on the training data, is {figure(judged.slope)}; 1 would be right."
+        )
+    for found in card.performance.external:
+        if found.slope and abs(found.slope.value - 1) > SLOPE_OFF:
+            yield (
+                f"On other patients ({found.cohort}) predictions were too "
+                f"{_spread(found.slope.value)}: calibration slope {figure(found.slope)}; "
+                "1 would be right."
+            )
+
+
+def _spread(slope: float) -> str:
+    return "extreme" if slope < 1 else "moderate"
+
+
+def _off(card: Card) -> Iterator[str]:
+    for found in card.performance.external:
+        worst = max(
+            found.horizons,
+            key=lambda at: _times_off(at.observed_expected.value),
+            default=None,
+        )
+        if worst and _times_off(worst.observed_expected.value) > TIMES_OFF:
+            when = duration(worst.time, card.question.time_unit)
+            yield (
+                f"On other patients ({found.cohort}) the number of events was not what the model "
+                f"expects: at {when} observed over expected was "
+                f"{figure(worst.observed_expected)}."
+            )
+
+
+def _times_off(observed_expected: float) -> float:
+    """Return how many times too many or too few events there were."""
+    if observed_expected <= 0:
+        return math.inf
+    return max(observed_expected, 1 / observed_expected)
+
+
+def _sample_size(card: Card) -> Iterator[str]:
+    judged = card.performance.judged
+    if judged and judged.sample_size and not judged.sample_size.enough:
+        need = judged.sample_size
+        yield (
+            f"Too small: for this many effects, at the strength measured, the criteria of Riley et "
+            f"al. ask for {count(need.needed_patients)} {people(card.data.kind)}s; there were "
+            f"{count(need.patients)}."
+        )
+
+
+def _not_proportional(card: Card) -> Iterator[str]:
+    if not isinstance(card.model, CoxModel):
+        return
+    labels = {p.label for p in card.predictors}  # not the test of all of them together
+    changing = [t for t in card.model.proportional if t.label in labels and t.p < NOT_PROPORTIONAL]
+    if changing:
+        largest = max(t.p for t in changing)
+        size = f"P {p_value(largest)}" if largest < 0.001 else f"largest P {p_value(largest)}"
+        yield (
+            f"Effects that change with time: {joined([t.label for t in changing])}. The tests "
+            f"speak against the same effect at all times ({size}), which this model assumes; its "
+            "hazard ratios are means over time."
+        )
+
+
+def _wide(card: Card) -> Iterator[str]:
+    found = [
+        e
+        for profile in card.profiles
+        for answer in profile.answers
+        for e in answer.estimates
+        if e.lower is not None and e.upper is not None
+    ]
+    wide = [e for e in found if (e.upper or 0) - (e.lower or 0) > WIDEST]
+    if wide:
+        yield (
+            f"Wide bounds: {len(wide)} of the {len(found)} probabilities among the examples span "
+            f"more than {percent(WIDEST).removesuffix(' %')} points."
+        )
 
 
 def _few_events(card: Card) -> Iterator[str]:
@@ -188,6 +296,10 @@ RULES: dict[str, Callable[[Card], Iterator[str]]] = {
     "reconstructed": _reconstructed,
     "origin not stated": _origin,
     "internal figures only": _internal,
+    "slope far from 1": _slope,
+    "events off elsewhere": _off,
+    "sample size": _sample_size,
+    "effects change with time": _not_proportional,
     "events per effect": _few_events,
     "repeated records": _repeated,
     "weak concordance": _weak,
@@ -197,6 +309,7 @@ RULES: dict[str, Callable[[Card], Iterator[str]]] = {
     "few at risk": _small_at_risk,
     "horizon beyond follow-up": _beyond,
     "no interval": _no_interval,
+    "wide bounds": _wide,
     "stability only": _stability,
     "thinned curve": _thinned,
 }

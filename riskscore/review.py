@@ -122,8 +122,8 @@ def review_of(bundle: Bundle) -> Review:
         If the file is there and cannot be read, or lacks a key: that might hide a rejection.
     """
     path = bundle.path / REVIEW
-    cohort = bundle.manifest.training.get("cohort", {})
-    demonstration = cohort.get("kind") == "reconstructed"
+    cohort = bundle.manifest.training.get("cohort")
+    demonstration = isinstance(cohort, dict) and cohort.get("kind") == "reconstructed"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

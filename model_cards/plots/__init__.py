@@ -6,7 +6,7 @@ from model_cards.plots.decision_curve import draw_decision_curve
 from model_cards.plots.hazard_ratios import draw_hazard_ratios
 from model_cards.plots.instability import draw_instability
 from model_cards.plots.schoenfeld import draw_schoenfeld
-from model_cards.plots.style import save
+from model_cards.plots.style import inline_svg, save
 
 __all__ = [
     "draw_auc",
@@ -15,5 +15,6 @@ __all__ = [
     "draw_hazard_ratios",
     "draw_instability",
     "draw_schoenfeld",
+    "inline_svg",
     "save",
 ]

@@ -1,0 +1,141 @@
+"""How good the model is: the figures of its validation, and of every one on other patients.
+
+Nothing is computed here: `evaluation.json` and `external/*.json` hold each figure and its interval.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model_cards._facts import Facts
+from model_cards.card import AtHorizon, External, Figure, Judged, Plot, SampleSize
+from model_cards.plots import (
+    draw_auc,
+    draw_calibration,
+    draw_decision_curve,
+    draw_instability,
+    inline_svg,
+)  # fmt: skip
+from riskscore.errors import Problem
+
+__all__ = ["external_of", "judged_of", "plots_of"]
+
+AGAIN = "validate again, and attach the result"
+
+
+def judged_of(validation: Facts) -> Judged:
+    """Return the internal validation of `evaluation.json`."""
+    concordance = _figure(validation, "concordance")
+    slope = _figure(validation, "slope") if "slope" in validation else None
+    horizons = tuple(_internal(found) for found in validation.tables("horizons"))
+    if slope is None and horizons:
+        slope = horizons[0].slope
+    return Judged(
+        concordance.value,
+        _bound(concordance.lower),
+        _bound(concordance.upper),
+        validation.text("how"),
+        validation.text("interval"),
+        slope,
+        horizons,
+        _sample_size(validation.table("sample_size")) if "sample_size" in validation else None,
+    )
+
+
+PLOTS = {
+    "Calibration: the share that had the event against the predicted risk": draw_calibration,
+    "Decision curve: net benefit of acting on the model": draw_decision_curve,
+    "Instability: how far refits on resamples disagree": draw_instability,
+    "AUC by time": draw_auc,
+}
+
+
+def plots_of(validation: Mapping[str, Any], unit: str) -> tuple[Plot, ...]:
+    """Return the pictures of an internal validation, those that it has the points of."""
+    drawn = ((title, draw(dict(validation), unit)) for title, draw in PLOTS.items())
+    return tuple(
+        Plot(title, inline_svg(figure, title)) for title, figure in drawn if figure is not None
+    )
+
+
+def external_of(bundle: Path, digest: str, problems: list[Problem]) -> tuple[External, ...]:
+    """Return the attached validations of a bundle by file name, or note what is wrong with one."""
+    found = []
+    for path in sorted((bundle / "external").glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            rule = f"must be readable JSON ({error})"
+            problems.append(Problem(None, f"external/{path.name}", rule, None, AGAIN))
+            continue
+        facts = Facts(content, f"external/{path.name}", problems)
+        if facts.text("digest", AGAIN) not in ("", digest):
+            rule = "must be of this bundle, whose digest is another"
+            facts.refuse("digest", rule, content.get("digest"), AGAIN)
+            continue
+        found.append(_external(path.stem, facts))
+    return tuple(found)
+
+
+def _external(name: str, facts: Facts) -> External:
+    cohort, evaluation = facts.table("cohort"), facts.table("evaluation")
+    horizons = tuple(_at(found) for found in evaluation.tables("horizons"))
+    notes = facts.texts("notes", AGAIN) + evaluation.texts("notes", AGAIN)
+    return External(
+        name=name,
+        cohort=cohort.text("name", AGAIN),
+        sha256=cohort.text("sha256", AGAIN),
+        patients=cohort.count("patients", AGAIN),
+        events=evaluation.count("events", AGAIN),
+        concordance=_figure(evaluation, "harrell"),
+        slope=next((at.slope for at in horizons if at.slope is not None), None),
+        horizons=horizons,
+        notes=notes,
+    )
+
+
+def _at(found: Facts) -> AtHorizon:
+    calibration, brier = found.table("calibration"), found.table("brier")
+    return AtHorizon(
+        time=found.number("horizon"),
+        auc=_figure(found, "auc"),
+        ipa=_figure(brier, "ipa"),
+        observed_expected=_figure(calibration, "observed_expected"),
+        slope=_figure(calibration, "slope") if calibration.values.get("slope") else None,
+    )
+
+
+def _internal(found: Facts) -> AtHorizon:
+    return AtHorizon(
+        time=found.number("horizon"),
+        auc=_figure(found, "auc"),
+        ipa=_figure(found, "ipa"),
+        observed_expected=_figure(found, "observed_expected"),
+        slope=_figure(found, "slope") if found.values.get("slope") else None,
+    )
+
+
+def _figure(facts: Facts, key: str) -> Figure:
+    found = facts.table(key)
+    return Figure(
+        found.number("value"), found.number_or_none("lower"), found.number_or_none("upper")
+    )
+
+
+def _bound(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _sample_size(found: Facts) -> SampleSize | None:
+    if "needed_patients" not in found:  # where rows repeat patients the criteria do not apply
+        return None
+    return SampleSize(
+        patients=found.count("patients"),
+        events=found.count("events"),
+        needed_patients=found.count("needed_patients"),
+        needed_events=found.number("needed_events"),
+        enough=found.flag("enough"),
+    )
