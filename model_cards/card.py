@@ -253,6 +253,28 @@ class CoxTerm:
 
 
 @dataclass(frozen=True)
+class WorkedStep:
+    """One term of a patient: the product is coefficient times (value less that at baseline)."""
+
+    term: str
+    value: float
+    coef: float
+    at_baseline: float
+    product: float
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A prediction by hand: the sum of the products, its exponential, survival by horizon."""
+
+    name: str
+    steps: tuple[WorkedStep, ...]
+    total: float
+    power: float
+    survival: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class ChiSquareTest:
     """A chi-squared test of what `label` says."""
 
@@ -479,6 +501,7 @@ class Card:
     at_risk: tuple[AtRisk, ...]
     risk_groups: RiskGroups
     profiles: tuple[Profile, ...]
+    worked: Annotated[Worked | None, EmptyMeans("no equation that a hand could work")]
     draws: Annotated[Draws | None, EmptyMeans("the bundle carries no other cohort")]
     audit: Annotated[Audit | None, EmptyMeans("the bundle carries no audit of its source")]
     limitations: tuple[Limitation, ...]

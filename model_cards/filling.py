@@ -12,6 +12,7 @@ from model_cards._facts import FIT_AGAIN, Facts
 from model_cards.card import (
     AtRisk,
     Card,
+    CoxModel,
     Data,
     Distribution,
     External,
@@ -20,10 +21,12 @@ from model_cards.card import (
     LevelCount,
     Performance,
     PredictorFacts,
+    Profile,
     Question,
     RiskGroup,
     RiskGroups,
     Step,
+    Worked,
 )
 from model_cards.completeness import blanks
 from model_cards.errors import CardError
@@ -33,6 +36,7 @@ from model_cards.performance import external_of, judged_of, plots_of
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
 from model_cards.statements import statements_of
+from model_cards.worked import worked
 from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
 from riskscore.manifest import Manifest
@@ -118,6 +122,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
         at_risk=tuple(map(AtRisk, question.horizons, m.at_risk_at_horizons)),
         risk_groups=groups,
         profiles=examples,
+        worked=_worked(fitted, examples),
         draws=draws,
         audit=audit,
         limitations=(),
@@ -127,6 +132,14 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     if found := blanks(card):
         raise CardError(found, where)
     return card
+
+
+def _worked(model: object, examples: tuple[Profile, ...]) -> Worked | None:
+    """Return the first example, under the last treatment, worked by hand."""
+    if not isinstance(model, CoxModel):
+        return None
+    answer = examples[0].answers[-1]
+    return worked(model, examples[0].name, dict(answer.inputs))
 
 
 def _identity(manifest: Facts, m: Manifest, training: Facts, review: str) -> Identity:

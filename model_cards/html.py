@@ -28,9 +28,9 @@ ANCHOR = re.compile(r'^<a id="([a-z]+)"></a>\n+(?=## )', re.MULTILINE)
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
 FIRST_PAGE = ("summary", "purpose")
-"""What a reader in a hurry gets, with `WARNINGS`: what it predicts, how good, how sure, for whom."""
+"""What who is in a hurry gets, with `WARNINGS`: what it predicts, for whom, how good, how sure."""
 
-WARNINGS = 5
+WARNINGS = 4
 """How many limitations stand on the first page; the rules are in the order of their weight."""
 
 

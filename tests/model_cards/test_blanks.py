@@ -276,7 +276,7 @@ def emptied(part: Any, path: str = "card") -> Iterator[tuple[str, Any]]:
 MEANT = (
     "statement", "source", "beyond", "limits", "excluded", "changed", "help", "levels", "unit",
     "range", "form", "notes", "traits", "treatment", "knots", "curved", "warnings", "proportional",
-    "external", "plots",
+    "external", "plots", "worked",
 )  # fmt: skip
 """Fields of the card that say something by being empty."""
 
