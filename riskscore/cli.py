@@ -194,6 +194,7 @@ def _write(frame: pd.DataFrame, chosen: argparse.Namespace) -> None:
 def _state(model: RiskModel) -> int:
     if model.manifest.statement:
         print(f"{model.manifest.id}: {model.manifest.statement}", file=sys.stderr)
+    print(f"Review: {model.review.label}", file=sys.stderr)
     return 0
 
 

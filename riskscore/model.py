@@ -27,6 +27,7 @@ from riskscore.notes import Notes
 from riskscore.patients import Patients, read_patients
 from riskscore.prediction import Answer, Prediction
 from riskscore.records import checked, encode_records, encode_times
+from riskscore.review import Review, review_of
 from riskscore.sensitivity import SENSITIVITY, Sensitivity
 from riskscore.study import Predictor
 
@@ -73,12 +74,15 @@ class RiskModel:
         The model's identity, "sha256:...".
     sensitivity : Sensitivity or None
         For a model of a reconstructed cohort: what the reconstruction leaves open.
+    review : Review
+        What people decided of it, as it stood when the model was loaded.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.manifest: Manifest = bundle.manifest
         self.digest: str = bundle.manifest.digest
+        self.review: Review = review_of(bundle)
         self._session = open_graph(bundle)
         self.sensitivity = _sensitivity(bundle)
         self._predictors: tuple[Predictor, ...] = self.manifest.predictors

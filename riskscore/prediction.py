@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from riskscore.model import RiskModel
+    from riskscore.review import Review
 
 __all__ = ["Answer", "Prediction", "nullable"]
 
@@ -123,6 +124,11 @@ class Prediction:
     def __repr__(self) -> str:
         return f"Prediction({self.model.manifest.id!r}, patients={len(self.answer)})"
 
+    @property
+    def review(self) -> Review:
+        """What people decided of the model: a draft, approved, rejected, retired or void."""
+        return self.model.review
+
     @cached_property
     def survival(self) -> pd.DataFrame:
         """Probability of being event-free, patients x times."""
@@ -183,7 +189,8 @@ class Prediction:
 
         Columns are `survival_<time>`, `survival_lower_<time>` and `survival_upper_<time>` for each
         time (and `sensitivity_lower_<time>`, `sensitivity_upper_<time>` if the model carries an
-        envelope), then `median`, `rmst`, `risk_score`, `risk_group`, `notes`.
+        envelope), then `median`, `rmst`, `risk_score`, `risk_group`, `notes`. The table's `attrs`
+        name the `model`, its `digest` and its `review_status`.
         """
         a = self.answer
         by_time = {"survival": a.survival, "survival_lower": a.lower, "survival_upper": a.upper}
@@ -197,7 +204,13 @@ class Prediction:
         }
         for series in (self.median, self.rmst, self.risk_score, self.risk_group, self.notes):
             columns[str(series.name)] = series.to_numpy()
-        return pd.DataFrame(columns, index=self._index)
+        frame = pd.DataFrame(columns, index=self._index)
+        frame.attrs = {
+            "model": self.model.manifest.id,
+            "digest": self.model.digest,
+            "review_status": self.review.status,
+        }
+        return frame
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the survival curves with their intervals; needs `riskscore[plots]`."""

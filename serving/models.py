@@ -12,7 +12,7 @@ import numpy as np
 from riskscore import BundleError, RiskModel, __version__, load_model
 from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
-from riskscore.review import Review, review_of
+from riskscore.review import Review
 from serving.problems import Refusal, Reply
 
 __all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
@@ -63,7 +63,7 @@ class Models:
                 f"set {MODELS_VARIABLE} to the directories of bundles"
             )
         self.default = default
-        self._reviews = {name: review_of(model.bundle) for name, model in self._models.items()}
+        self._reviews = {name: model.review for name, model in self._models.items()}
         self._described = {
             name: _describe(model, self._reviews[name]) for name, model in self._models.items()
         }
@@ -91,7 +91,7 @@ class Models:
         shipped = [
             load_model(path) for name, path in shipped_bundles().items() if name not in given
         ]
-        models += [m for m in shipped if not approved or review_of(m.bundle).is_approved]
+        models += [m for m in shipped if not approved or m.review.is_approved]
         return cls(models, default)
 
     @property
@@ -207,7 +207,7 @@ def _load_pinned(entry: str) -> RiskModel:
 
 def _check_approved(models: Sequence[RiskModel]) -> None:
     for model in models:
-        status = review_of(model.bundle).status
+        status = model.review.status
         if status != "approved":
             raise BundleError(
                 f"{model.bundle.path}: its review is {status}, and {APPROVED_VARIABLE} is set; "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from riskscore import load_model
 from riskscore.bundle import Bundle, open_bundle
 from riskscore.cli import main
 from riskscore.errors import BundleError
@@ -107,3 +108,19 @@ def test_a_file_that_cannot_be_read_is_refused(bundle: Bundle) -> None:
     path.mkdir()
     with pytest.raises(BundleError, match="cannot be read"):
         review_of(bundle)
+
+
+def test_a_prediction_carries_the_status(bundle: Bundle) -> None:
+    """As it stood when the model was loaded, beside the model's id and digest."""
+    _write(bundle)
+    model = load_model(bundle.path)
+    _write(bundle, "retired")
+    patient = {p.name: p.levels[0] for p in model.manifest.predictors}
+    prediction = model.predict(patient)
+    assert prediction.review.status == "approved"
+    assert prediction.to_frame().attrs == {
+        "model": model.manifest.id,
+        "digest": model.digest,
+        "review_status": "approved",
+    }
+    assert load_model(bundle.path).review.status == "retired"
