@@ -104,7 +104,10 @@ def _slope(card: Card) -> Iterator[str]:
 
 
 def _spread(slope: float) -> str:
-    return "extreme" if slope < 1 else "moderate"
+    """Return what a slope says of the predictions, in words for who knows no statistics."""
+    if slope < 1:
+        return "extreme (high risks too high, low ones too low)"
+    return "moderate (high risks too low, low ones too high)"
 
 
 def _off(card: Card) -> Iterator[str]:
