@@ -50,7 +50,7 @@ def _content(card: Card) -> Tree:
             "DeveloperContact": s.developer.contact,
         },
         "ReleaseInfo": {
-            "ReleaseStage": s.release.stage,
+            "ReleaseStage": f"{s.release.stage}; review: {card.identity.review}",
             "ReleaseDate": card.identity.created[:10],
             "ReleaseVersion": card.identity.digest,
             "GlobalAvailability": s.release.availability,
@@ -130,6 +130,21 @@ def _usefulness(card: Card) -> Tree:
         ),
         _result("Harrell's concordance, out of bag", p.out_of_bag),
         _result("Harrell's concordance, in-sample", p.in_sample),
+        *(
+            _result(
+                f"Harrell's concordance on other patients ({found.cohort}), and its interval",
+                [
+                    number
+                    for number in (
+                        found.concordance.value,
+                        found.concordance.lower,
+                        found.concordance.upper,
+                    )
+                    if number is not None
+                ],
+            )
+            for found in p.external
+        ),
     ]
     return _metric(
         "To give the higher risk to the one of two who has the event first.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_cards import prose
-from model_cards.card import Card
-from model_cards.formats import count, joined, pairs_in_100, ratio
+from model_cards.card import Card, Figure
+from model_cards.formats import count, figure, joined, pairs_in_100, ratio
 from model_cards.render import escape_markdown
 
 __all__ = ["INDEX", "render_index"]
@@ -21,6 +21,7 @@ def render_index(cards: Sequence[Card]) -> str:
         ("Outcome", [c.question.outcome for c in cards]),
         ("Kind", [prose.model_type(c) for c in cards]),
         ("Stage", [c.statements.release.stage for c in cards]),
+        ("Review", [c.identity.review for c in cards]),
         ("For whom", [c.question.population for c in cards]),
         ("Training data", [c.data.kind for c in cards]),
         ("Records", [count(c.data.rows) for c in cards]),
@@ -33,6 +34,9 @@ def render_index(cards: Sequence[Card]) -> str:
                 for c in cards
             ],
         ),
+        ("Concordance, corrected (95 %)", [_corrected(c) for c in cards]),
+        ("Calibration slope, corrected (95 %)", [_slope(c) for c in cards]),
+        ("Concordance on other patients (95 %)", [_elsewhere(c) for c in cards]),
         ("Concordance, out of bag", [ratio(c.performance.out_of_bag) for c in cards]),
         ("Right in 100 pairs", [str(pairs_in_100(c.performance.out_of_bag)) for c in cards]),
         ("Bounds of an answer", [c.intervals.kind for c in cards]),
@@ -52,3 +56,20 @@ def render_index(cards: Sequence[Card]) -> str:
         "who was there. Of 100 pairs where one had the event first, guessing gets 50 right.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _corrected(card: Card) -> str:
+    judged = card.performance.judged
+    if judged is None:
+        return "not validated"
+    return figure(Figure(judged.value, judged.lower, judged.upper))
+
+
+def _slope(card: Card) -> str:
+    judged = card.performance.judged
+    return figure(judged.slope) if judged and judged.slope else "none"
+
+
+def _elsewhere(card: Card) -> str:
+    found = [f"{figure(e.concordance)}: {e.cohort}" for e in card.performance.external]
+    return "; ".join(found) or "not tested"
