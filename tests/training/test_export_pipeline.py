@@ -31,6 +31,7 @@ from riskscore import load_model
 from riskscore.errors import InputError, ModelError
 from riskscore.study import Study, load_study
 from tests.conftest import PATIENT, simulate
+from tests.model_cards.conftest import stated
 from tests.training.exported import run
 from training import Cohort, read_cohort
 from training.encoding import StudyEncoder
@@ -114,7 +115,7 @@ def test_the_bundle_answers_as_the_pipeline(
     np.testing.assert_allclose(
         answer.risk_score, pipeline.predict(cohort.X), rtol=limit, atol=limit
     )
-    card = render_markdown(card_of(str(tmp_path / name)))
+    card = render_markdown(card_of(stated(tmp_path / name)))
     assert type(pipeline[-1]).__name__ in card
 
 
@@ -164,7 +165,7 @@ def test_pipelines_of_real_patients(name: str, cohorts: Path, tmp_path: Path) ->
     answer = load_model(tmp_path / "b").answer_encoded(cohort.X, [12, 24])
     expected = [f([12, 24]) for f in pipeline.predict_survival_function(cohort.X)]
     assert np.abs(answer.survival - expected).max() < 2e-6  # a forest's curves are float32
-    assert card_of(str(tmp_path / "b")).data.rows == 105
+    assert card_of(stated(tmp_path / "b")).data.rows == 105
 
 
 def test_a_file_a_table_and_a_search(study: Study, file: Path, tmp_path: Path) -> None:
