@@ -17,6 +17,7 @@ from training.fit import KINDS, Fitted, Settings, fit
 from training.forest import SPLITTINGS
 from training.progress import working
 from training.settings import REPLICATES
+from training.validation.cluster import on_cluster
 from training.validation.report import summary_lines
 
 __all__ = [
@@ -107,6 +108,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         default=defaults.penalty,
         metavar="NUMBER|auto",
         help="ridge of a Cox model, per standardised term; auto: cross-validated",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="scheduler of a Dask cluster that does the resamples (default: this machine)",
     )
 
 
@@ -222,7 +228,7 @@ def _fit(chosen: argparse.Namespace) -> int:
     cohort = read_cohort(chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter)
     refuse_options_of_the_other_kind(chosen)
     settings = settings_of(chosen, replicates=chosen.replicates, shrink=chosen.shrink)
-    with working(f"fitting {chosen.model}"):
+    with working(f"fitting {chosen.model}"), on_cluster(chosen.dask):
         fitted = fit(cohort, chosen.model, settings, chosen.name)
         manifest = fitted.write(chosen.out)
     print("\n".join(_report(fitted, manifest, Path(chosen.out))))

@@ -20,6 +20,7 @@ from training.commands import (
 )
 from training.progress import working
 from training.settings import REPLICATES
+from training.validation.cluster import on_cluster
 from training.validation.report import validation_lines
 from training.validation.validating import METHODS, validate
 
@@ -59,7 +60,7 @@ def _validate(chosen: argparse.Namespace) -> int:
         chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter,
         keep=(name,) if name else (),
     )  # fmt: skip
-    with working(f"validating {chosen.model}"):
+    with working(f"validating {chosen.model}"), on_cluster(chosen.dask):
         found = validate(
             cohort, chosen.model, settings_of(chosen), method,
             replicates=chosen.replicates, folds=chosen.folds, repeats=chosen.repeats,

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed, parallel_config
 from numpy.typing import NDArray
 
 from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.progress import doing
+from training.validation.cluster import clustered, workers
 
 __all__ = ["Replicates", "folds", "patients_of", "replicate", "resample"]
 
@@ -105,7 +106,7 @@ def replicate(
     """Do every replicate, in processes where that pays, and keep what is done if stopped.
 
     A replicate that raises `ModelError` or `ValueError` is counted with its reason. The first is
-    done here and timed. Any joblib backend that is set around the call (a cluster's, say) is used.
+    done here and timed. Within `on_cluster` a cluster does the others, whatever the work.
 
     Raises
     ------
@@ -142,12 +143,16 @@ def _outcomes(
     yield _try(one, 0)
     estimated = (clock.monotonic() - started) * (asked - 1)
     rest = range(1, asked)
-    if n_jobs == 1 or estimated < SPREAD_FROM:
+    if not clustered() and (n_jobs == 1 or estimated < SPREAD_FROM):
         yield from (_try(one, number) for number in rest)
         return
-    yield from Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_try)(one, number) for number in rest
-    )
+    yield from workers(n_jobs)(delayed(_alone)(one, number) for number in rest)
+
+
+def _alone(one: Callable[[int], T], number: int) -> tuple[T | None, str | None]:
+    # A cluster's worker would hand a forest's trees, one by one, back to the cluster.
+    with parallel_config(backend="sequential"):
+        return _try(one, number)
 
 
 def _try(one: Callable[[int], T], number: int) -> tuple[T | None, str | None]:
