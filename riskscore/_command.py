@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 
 from riskscore.errors import RiskscoreError
 
-__all__ = ["BAD_INPUT", "count", "names", "run_command", "times"]
+__all__ = ["BAD_INPUT", "INTERRUPTED", "count", "names", "run_command", "times"]
 
 BAD_INPUT = 2
 """Exit status when what was given breaks a rule; argparse uses it too."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +26,9 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     except RiskscoreError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         sys.stderr.close()
         return 0

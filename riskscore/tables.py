@@ -127,7 +127,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 @contextmanager
-def write_atomically(path: str | Path) -> Iterator[Path]:
+def write_atomically(path: str | Path, mode: int = 0o644) -> Iterator[Path]:
     """Give a file beside `path` to write to, and rename it to `path` if nothing was raised."""
     target = Path(path)
     if not target.parent.is_dir():
@@ -138,7 +138,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        partial.chmod(0o644)
+        partial.chmod(mode)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from riskscore._command import names
+from riskscore._command import INTERRUPTED, names
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest
 from riskscore.study import load_study
@@ -18,6 +18,7 @@ from training.forest import SPLITTINGS
 from training.progress import working
 from training.settings import REPLICATES
 from training.validation.cluster import on_cluster
+from training.validation.keeping import keeping
 from training.validation.report import summary_lines
 
 __all__ = [
@@ -228,11 +229,16 @@ def _fit(chosen: argparse.Namespace) -> int:
     cohort = read_cohort(chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter)
     refuse_options_of_the_other_kind(chosen)
     settings = settings_of(chosen, replicates=chosen.replicates, shrink=chosen.shrink)
-    with working(f"fitting {chosen.model}"), on_cluster(chosen.dask):
+    out = Path(chosen.out)
+    with (
+        keeping(out.with_name(f"{out.name}.partial")) as kept,
+        working(f"fitting {chosen.model}"),
+        on_cluster(chosen.dask),
+    ):
         fitted = fit(cohort, chosen.model, settings, chosen.name)
         manifest = fitted.write(chosen.out)
-    print("\n".join(_report(fitted, manifest, Path(chosen.out))))
-    return 0
+    print("\n".join(_report(fitted, manifest, out)))
+    return INTERRUPTED if kept.stopped else 0
 
 
 def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:

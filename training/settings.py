@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from riskscore.errors import ModelError
@@ -77,6 +77,10 @@ class Settings:
                 f"replicates must be at least {LEAST_TO_SHRINK} to shrink, got {self.replicates}: "
                 "the factor is the corrected calibration slope"
             )
+
+    def alone(self) -> Settings:
+        """Return the same for one worker: what is fitted does not depend on how many there are."""
+        return replace(self, n_jobs=1)
 
     @property
     def n_trees(self) -> int:

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from riskscore._command import INTERRUPTED
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import json_bytes
 from riskscore.study import load_study
@@ -23,10 +24,7 @@ from training.reconstruction.draws import DRAW_TIME_LIMIT, Draw, make_draws, pla
 from training.reconstruction.sensitivity import figures, profile_ranges, profiles
 from training.run import SHIPPED
 
-__all__ = ["INTERRUPTED", "report_on", "run_draws"]
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+__all__ = ["report_on", "run_draws"]
 
 
 def run_draws(chosen: argparse.Namespace) -> int:

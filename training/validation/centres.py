@@ -39,7 +39,7 @@ class _Left:
     """Fit on all but one centre, and judge that one."""
 
     def __init__(self, cohort: Cohort, kind: str, settings: Settings, column: NDArray[Any]) -> None:
-        self.cohort, self.settings, self.column = cohort, settings, column
+        self.cohort, self.settings, self.column = cohort, settings.alone(), column
         self.rule = procedure(kind, cohort.predictors, settings)
         self.plan = Plan.of(cohort)
         self.values = np.unique(column)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from riskscore._command import INTERRUPTED
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import json_bytes
 from riskscore.study import load_study
@@ -21,6 +22,7 @@ from training.commands import (
 from training.progress import working
 from training.settings import REPLICATES
 from training.validation.cluster import on_cluster
+from training.validation.keeping import keeping
 from training.validation.report import validation_lines
 from training.validation.validating import METHODS, validate
 
@@ -60,7 +62,11 @@ def _validate(chosen: argparse.Namespace) -> int:
         chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter,
         keep=(name,) if name else (),
     )  # fmt: skip
-    with working(f"validating {chosen.model}"), on_cluster(chosen.dask):
+    partial_file = f"{chosen.out or 'validation'}.partial"
+    with (
+        keeping(partial_file) as kept, working(f"validating {chosen.model}"),
+        on_cluster(chosen.dask),
+    ):  # fmt: skip
         found = validate(
             cohort, chosen.model, settings_of(chosen), method,
             replicates=chosen.replicates, folds=chosen.folds, repeats=chosen.repeats,
@@ -73,7 +79,7 @@ def _validate(chosen: argparse.Namespace) -> int:
     print("\n".join([cohort_line(cohort), "", *validation_lines(found, study.time_unit)]))
     if cohort.provenance.statement:
         print(f"\n{cohort.provenance.statement}")
-    return 0
+    return INTERRUPTED if kept.stopped else 0
 
 
 def _number(text: str) -> float:

@@ -186,6 +186,8 @@ def cross_validation(
         found = judge(cohort, score, survival, plan, 0 if results else n_bootstrap, settings.seed)
         found["concordance"] = _within(cohort, [(rows, scores) for rows, scores, _ in parts])
         results.append(found)
+    if done.stopped and not results:
+        raise KeyboardInterrupt
     if not results:
         reason, times = done.failed.most_common(1)[0]
         raise ModelError(

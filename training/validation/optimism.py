@@ -209,7 +209,7 @@ def optimism(
     """
     if replicates < 2:
         raise ModelError(f"replicates must be at least 2, got {replicates}")
-    procedure = CoxProcedure(cohort.predictors, settings)
+    procedure = CoxProcedure(cohort.predictors, settings.alone())
     plan = Plan.of(cohort)
     everybody = np.arange(len(cohort.time))
     fitted = procedure.fit(cohort, everybody, plan.times)

@@ -49,8 +49,8 @@ class Procedure(Protocol):
 def procedure(kind: str, predictors: tuple[Predictor, ...], settings: Settings) -> Procedure:
     """Return the procedure of a kind of model."""
     if kind == "cox":
-        return CoxProcedure(predictors, settings)
-    return ForestProcedure(predictors, settings)
+        return CoxProcedure(predictors, settings.alone())
+    return ForestProcedure(predictors, settings.alone())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time as clock
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,11 +19,15 @@ from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.progress import doing
 from training.validation.cluster import clustered, workers
+from training.validation.keeping import Kept, current, fingerprint
 
 __all__ = ["Replicates", "folds", "patients_of", "replicate", "resample"]
 
 IntArray = NDArray[np.intp]
 T = TypeVar("T")
+
+Outcome = tuple[T | None, str | None]
+"""A replicate's result, or the reason why there is none."""
 
 SPREAD_FROM = 60.0
 """Seconds of work from which processes are started; before that starting them costs more."""
@@ -105,26 +109,44 @@ def replicate(
 ) -> Replicates:
     """Do every replicate, in processes where that pays, and keep what is done if stopped.
 
-    A replicate that raises `ModelError` or `ValueError` is counted with its reason. The first is
-    done here and timed. Within `on_cluster` a cluster does the others, whatever the work.
+    A replicate that raises `ModelError` or `ValueError` is counted with its reason. The first that
+    can be done is done here and timed. Within `on_cluster` a cluster does the others, whatever the
+    work; within `keeping` those that were done before are taken from the file.
 
     Raises
     ------
     ModelError
         If every replicate fails.
+    InputError
+        If the file of `keeping` is of other work.
     """
-    found = Replicates(asked)
-    started = clock.monotonic()
+    found, here, kept = Replicates(asked), current(), None
+    about = fingerprint(one) if here else {}
+    before: dict[int, Outcome[T]] = {}
+    started, new = clock.monotonic(), 0
     try:
-        for number, (result, reason) in enumerate(_outcomes(one, asked, n_jobs, started), 1):
-            if reason is None:
-                found.results.append(result)
-            else:
+        for number, outcome in _outcomes(one, asked, n_jobs, before):
+            result, reason = outcome
+            new += number not in before
+            if reason is not None:
                 found.failed[reason] += 1
-            left = (clock.monotonic() - started) / number * (asked - number)
-            doing(f"{what} {number} of {asked}, {left:.0f} s left")
+            else:
+                found.results.append(result)
+                if here and kept is None:
+                    kept = Kept.open(here.path, about, number, result)
+                    here.used = True
+                    before |= kept.done
+            if kept:
+                kept.add(number, outcome)
+            left = (clock.monotonic() - started) / new * (asked - number - 1)
+            doing(f"{what} {number + 1} of {asked}, {left:.0f} s left")
+        if kept:
+            kept.finish()
     except KeyboardInterrupt:
         found.stopped = True
+        if here and kept:
+            kept.save()
+            here.stopped = f"{len(kept.done)} of {asked} {what}s"
         if not found.results:
             raise
     if asked and not found.results:
@@ -136,26 +158,36 @@ def replicate(
 
 
 def _outcomes(
-    one: Callable[[int], T], asked: int, n_jobs: int, started: float
-) -> Iterator[tuple[T | None, str | None]]:
-    if not asked:
-        return
-    yield _try(one, 0)
-    estimated = (clock.monotonic() - started) * (asked - 1)
-    rest = range(1, asked)
-    if not clustered() and (n_jobs == 1 or estimated < SPREAD_FROM):
-        yield from (_try(one, number) for number in rest)
-        return
-    yield from workers(n_jobs)(delayed(_alone)(one, number) for number in rest)
+    one: Callable[[int], T], asked: int, n_jobs: int, before: Mapping[int, Outcome[T]]
+) -> Iterator[tuple[int, Outcome[T]]]:
+    """Give each number with its outcome, in order; `before` may grow after the first result."""
+    spent, number = 0.0, -1
+    for number in range(asked):
+        started = clock.monotonic()
+        outcome = _try(one, number)
+        spent += clock.monotonic() - started
+        yield number, outcome
+        if outcome[1] is None:
+            break
+    rest = range(number + 1, asked)
+    missing = [other for other in rest if other not in before]
+    estimated = spent / (number + 1) * len(missing) if missing else 0.0
+    fresh: Iterator[Outcome[T]]
+    if not missing or (not clustered() and (n_jobs == 1 or estimated < SPREAD_FROM)):
+        fresh = (_try(one, other) for other in missing)
+    else:
+        fresh = workers(n_jobs)(delayed(_alone)(one, other) for other in missing)
+    for other in rest:
+        yield other, before[other] if other in before else next(fresh)
 
 
-def _alone(one: Callable[[int], T], number: int) -> tuple[T | None, str | None]:
+def _alone(one: Callable[[int], T], number: int) -> Outcome[T]:
     # A cluster's worker would hand a forest's trees, one by one, back to the cluster.
     with parallel_config(backend="sequential"):
         return _try(one, number)
 
 
-def _try(one: Callable[[int], T], number: int) -> tuple[T | None, str | None]:
+def _try(one: Callable[[int], T], number: int) -> Outcome[T]:
     try:
         return one(number), None
     except (ModelError, ValueError) as error:
