@@ -6,7 +6,8 @@ holds something, unless it is marked with what its being empty means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from model_cards.statements import Statements
@@ -201,10 +202,10 @@ class External:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture: what it shows, and its SVG element."""
+    """A picture: what it shows, and what draws it as an SVG element once a page needs it."""
 
     title: str
-    svg: str
+    draw: Callable[[], str] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def render_html(card: Card) -> str:
         warnings=card.limitations[:WARNINGS],
         more=len(card.limitations) - WARNINGS,
         not_for=card.statements.use.out_of_scope,
-        plots=[(plot.title, Markup(plot.svg)) for plot in card.performance.plots],
+        plots=[(plot.title, Markup(plot.draw())) for plot in card.performance.plots],
         rest=[section for section in named if section not in first],
     )
 

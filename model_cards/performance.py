@@ -12,13 +12,7 @@ from typing import Any
 
 from model_cards._facts import Facts
 from model_cards.card import AtHorizon, External, Figure, Judged, Plot, SampleSize
-from model_cards.plots import (
-    draw_auc,
-    draw_calibration,
-    draw_decision_curve,
-    draw_instability,
-    inline_svg,
-)  # fmt: skip
+from model_cards.plots.pictures import pictures
 from riskscore.errors import Problem
 
 __all__ = ["external_of", "judged_of", "plots_of"]
@@ -45,20 +39,9 @@ def judged_of(validation: Facts) -> Judged:
     )
 
 
-PLOTS = {
-    "Calibration: the share that had the event against the predicted risk": draw_calibration,
-    "Decision curve: net benefit of acting on the model": draw_decision_curve,
-    "Instability: how far refits on resamples disagree": draw_instability,
-    "AUC by time": draw_auc,
-}
-
-
 def plots_of(validation: Mapping[str, Any], unit: str) -> tuple[Plot, ...]:
-    """Return the pictures of an internal validation, those that it has the points of."""
-    drawn = ((title, draw(dict(validation), unit)) for title, draw in PLOTS.items())
-    return tuple(
-        Plot(title, inline_svg(figure, title)) for title, figure in drawn if figure is not None
-    )
+    """Return the pictures of an internal validation that it has the points of, not yet drawn."""
+    return pictures(dict(validation), unit)
 
 
 def external_of(bundle: Path, digest: str, problems: list[Problem]) -> tuple[External, ...]:

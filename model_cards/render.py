@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from model_cards import formats
@@ -53,22 +55,7 @@ def render_markdown(card: Card, *, anchors: bool = False) -> str:
     """
     if found := blanks(card):
         raise CardError(found, card.identity.id or "card")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        # With autoescape on, what a macro returns is known to be escaped already.
-        autoescape=True,
-        finalize=_gate,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(FILTERS)
-    environment.filters["horizons"] = _horizons
-    environment.filters["in_its_words"] = lambda text: formats.in_words_of(card.data.kind, text)
-    environment.filters["in_code"] = _in_code
-    environment.filters["initial"] = lambda text: text[:1].upper() + text[1:]
-    text = environment.get_template("card.md.j2").render(
+    text = _environment().get_template("card.md.j2").render(
         card=card,
         address=_address(card),
         requests=_requests(card),
@@ -106,6 +93,27 @@ def escape_markdown(text: str) -> str:
     return f"{_reference_to(line[0])}{line[1:]}"
 
 
+@cache
+def _environment() -> Environment:
+    """Return what compiles the templates, each once."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        # With autoescape on, what a macro returns is known to be escaped already.
+        autoescape=True,
+        finalize=_gate,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.filters["horizons"] = _horizons
+    environment.filters["in_its_words"] = _in_its_words
+    environment.filters["in_code"] = _in_code
+    environment.filters["initial"] = lambda text: text[:1].upper() + text[1:]
+    return environment
+
+
 def _gate(value: Any) -> Any:
     """Return what a template expression may print: escaped text, or a whole number."""
     if isinstance(value, Markup | Undefined):  # an Undefined raises, with its name, when printed
@@ -129,6 +137,12 @@ def _reference_to(character: str) -> str:
 def _in_code(text: str) -> Markup:
     """Return text for a fenced block, which reads no references and which no line may close."""
     return Markup(text.replace("\n```", "\n'''"))
+
+
+@pass_context
+def _in_its_words(context: Context, text: str) -> str:
+    """Return a text that says "rows" or "patients" as the card's data are."""
+    return formats.in_words_of(context["card"].data.kind, text)
 
 
 def _horizons(card: Card) -> str:
