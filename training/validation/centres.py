@@ -80,7 +80,7 @@ def internal_external(
     of = np.asarray(column)
     values = np.unique(of)
     if len(values) < 2:
-        raise ModelError(f"the column must have two values or more, got only {values[0]!r}")
+        raise ModelError(f"the column must have two values or more, got only {of.tolist()[0]!r}")
     if len(values) > len(of) // 5:
         raise ModelError(
             f"the column has {len(values)} values for {len(of)} rows: choose one with few, such as "

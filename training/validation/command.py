@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from training.settings import REPLICATES
 from training.validation.cluster import on_cluster
 from training.validation.keeping import keeping
 from training.validation.report import validation_lines
-from training.validation.validating import METHODS, validate
+from training.validation.validating import DEFAULT, METHODS, validate
 
 __all__ = ["add_validate_parser"]
 
@@ -54,10 +55,12 @@ def add_validate_parser(commands: Any) -> None:
 
 def _validate(chosen: argparse.Namespace) -> int:
     refuse_options_of_the_other_kind(chosen)
-    study = load_study(chosen.study)
     column, value = chosen.split or (None, None)
-    method = chosen.method or ("iecv" if chosen.by else "temporal" if chosen.split else None)
+    method = _method(chosen)
     name = chosen.by if method == "iecv" else column
+    split = None if value is None else _number(value)
+    _require_folder(chosen.out)
+    study = load_study(chosen.study)
     cohort = read_cohort(
         chosen.cohort, study, chosen.outcome, chosen.predictors, chosen.adapter,
         keep=(name,) if name else (),
@@ -70,8 +73,8 @@ def _validate(chosen: argparse.Namespace) -> int:
         found = validate(
             cohort, chosen.model, settings_of(chosen), method,
             replicates=chosen.replicates, folds=chosen.folds, repeats=chosen.repeats,
-            column=None if name is None else cohort.kept[name],
-            split=None if value is None else _number(value),
+            column=None if name is None else cohort.kept[name], split=split,
+            column_name=name or "column",
         )  # fmt: skip
     if chosen.out:
         with write_atomically(Path(chosen.out)) as partial:
@@ -82,9 +85,30 @@ def _validate(chosen: argparse.Namespace) -> int:
     return INTERRUPTED if kept.stopped else 0
 
 
+def _method(chosen: argparse.Namespace) -> str:
+    """Return the method, and refuse a column that it would leave out in silence."""
+    implied = "iecv" if chosen.by else "temporal" if chosen.split else DEFAULT[chosen.model]
+    method: str = chosen.method or implied
+    for option, given, of in (("--by", chosen.by, "iecv"), ("--split", chosen.split, "temporal")):
+        if given and method != of:
+            remedy = f"leave it out, or use --method {of}"
+            raise InputError([Problem(None, option, f"is of {of} only", method, remedy)])
+    return method
+
+
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
         problem = Problem(None, "split", "must be a number", text, "give a year, say 2012")
-        raise InputError([problem]) from error
+        raise InputError([problem])
+    return value
+
+
+def _require_folder(out: str | None) -> None:
+    """Refuse a file that could not be written, before the work and not after it."""
+    if out and not Path(out).parent.is_dir():
+        rule, folder = "must be in a folder that exists", str(Path(out).parent)
+        raise InputError([Problem(None, "--out", rule, folder, "make the folder")])

@@ -75,7 +75,9 @@ class Plan:
         if not len(horizons):
             raise ModelError(
                 "no horizon can be judged: each needs an event up to it and a patient followed "
-                f"beyond it; the first event is at {first:g}, the longest follow-up {last:g}"
+                f"beyond it; the first event is at {first:g}, the longest follow-up {last:g}, got "
+                f"horizons {', '.join(f'{h:g}' for h in cohort.outcome.horizons)}; declare others "
+                f"in the study's outcomes, or check the unit of the times"
             )
         events = np.unique(cohort.time[cohort.event])
         events = events[events <= horizons[-1]]

@@ -45,6 +45,7 @@ def validate(
     repeats: int = 5,
     column: Sequence[Any] | NDArray[Any] | None = None,
     split: float | None = None,
+    column_name: str = "column",
 ) -> dict[str, Any]:
     """Judge a procedure on its own cohort.
 
@@ -65,6 +66,8 @@ def validate(
         Centre, or year: for "iecv" and "temporal".
     split : float, optional
         For "temporal": rows whose column is below it are fitted, the others judged.
+    column_name : str
+        What the column is called, for messages.
 
     Returns
     -------
@@ -93,6 +96,13 @@ def validate(
             if method == "iecv"
             else "temporal needs a column and a value: give --split COLUMN VALUE"
         )
+    if method in ("bootstrap", "632plus") and replicates < 2:
+        raise ModelError(
+            f"replicates must be at least 2, got {replicates}; give --replicates {REPLICATES}, "
+            "the default, or more"
+        )
+    if column is not None and method in ("iecv", "temporal"):
+        column = _usable(column, column_name, method, split)
     _refuse_hopeless(cohort)
     if method == "bootstrap":
         return described_optimism(cohort, optimism(cohort, settings, replicates), settings)
@@ -159,14 +169,58 @@ def _held_out(
     if method == "iecv":
         found = centres.internal_external(cohort, kind, settings, column)
         return centres.HOW, held_out.CONDITIONAL, found
-    try:
-        numbers = np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ModelError("the column of --split must be numbers, such as a year") from error
-    if split is None or np.isnan(numbers).any():
-        raise ModelError("temporal needs a value, and a number in every row of the column")
-    found = held_out.temporal(cohort, kind, settings, numbers, split)
+    assert split is not None
+    found = held_out.temporal(cohort, kind, settings, np.asarray(column), split)
     return held_out.TEMPORAL, held_out.CONDITIONAL, found
+
+
+def _usable(
+    column: Sequence[Any] | NDArray[Any], name: str, method: str, split: float | None
+) -> NDArray[Any]:
+    """Return the column as the method takes it, or refuse it by its name."""
+    values = np.asarray(column)
+    if method == "iecv":
+        if len(np.unique(values)) < 2:
+            raise ModelError(
+                f"{name} must have two values or more, got {values.tolist()[0]!r} in every row; "
+                "give --by a column that differs, or use --method cv"
+            )
+        return values
+    if split is None or not np.isfinite(split):
+        raise ModelError(f"split must be a number, got {split}; give --split COLUMN VALUE")
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        wrong = next(value for value in values.tolist() if not _is_number(value))
+        raise ModelError(
+            f"{name} must be numbers, got {wrong!r}; give --split a column such as a year"
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise ModelError(
+            f"{name} must have a number in every row, got {numbers[~np.isfinite(numbers)][0]:g}; "
+            "fill it, or leave those rows out"
+        )
+    low, high = numbers.min(), numbers.max()
+    if low == high:
+        raise ModelError(
+            f"{name} must have two values or more to be split, got {low:g} in every row; give "
+            "--split a column that differs, or use --method cv"
+        )
+    if not low < split <= high:
+        side = "before it" if split > high else "from it on"
+        raise ModelError(
+            f"split must be above {low:g} and at most {high:g}, the range of {name}, got "
+            f"{split:g}: all rows are {side}; choose a value in between"
+        )
+    return numbers
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse_hopeless(cohort: Cohort) -> None:
