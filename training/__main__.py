@@ -12,6 +12,7 @@ from training.audit.command import add_audit_parser
 from training.commands import add_fit_parser
 from training.description.command import add_describe_parser
 from training.reconstruction.command import add_reconstruct_parser
+from training.results import add_results_parser
 from training.run import add_run_parser
 from training.ship import add_ship_parser
 from training.updating.command import add_update_parser
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_update_parser,
         add_run_parser,
         add_ship_parser,
+        add_results_parser,
     ):
         add(commands)
     return run_command(parser, arguments)

@@ -29,7 +29,17 @@ from training.fit import Settings, fit
 from training.progress import working
 from training.settings import REPLICATES
 
-__all__ = ["EXTERNALS", "REAL", "External", "RealJob", "add_ship_parser", "external"]
+__all__ = [
+    "EXTERNALS",
+    "REAL",
+    "SEG",
+    "VISITS",
+    "External",
+    "RealJob",
+    "add_ship_parser",
+    "external",
+    "require",
+]
 
 SEG = "hcc-tace-seg.csv"
 VISITS = "survivalpath-hcc-visits.csv"
@@ -142,10 +152,7 @@ def add_ship_parser(commands: Any) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     cohorts, out = Path(chosen.cohorts), Path(chosen.out)
-    missing = [name for name in (SEG, VISITS) if not (cohorts / name).is_file()]
-    if missing:
-        remedy = "give the folder that holds it"
-        raise InputError([Problem(None, "--cohorts", "must hold the file", missing[0], remedy)])
+    require(cohorts)
     study = load_study(REAL.study)
     cohort = read_cohort(cohorts / REAL.file, study, REAL.outcome, None, REAL.adapter)
     with working(f"fitting {REAL.kind} for {REAL.study}"):
@@ -167,8 +174,21 @@ def _run(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def require(cohorts: Path) -> None:
+    """Refuse a folder in which a public cohort is missing."""
+    missing = [name for name in (SEG, VISITS) if not (cohorts / name).is_file()]
+    if missing:
+        remedy = "give the folder that holds it"
+        raise InputError([Problem(None, "--cohorts", "must hold the file", missing[0], remedy)])
+
+
 def external(
-    model: RiskModel, job: External, cohorts: Path, replicates: int = REPLICATES, seed: int = 0
+    model: RiskModel,
+    job: External,
+    cohorts: Path,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    against: RiskModel | None = None,
 ) -> Validation:
     """Validate a model on a public cohort; rows with a gap in its predictors are left out.
 
@@ -180,6 +200,8 @@ def external(
         Folder of the public cohorts.
     replicates, seed : int
         Of the bootstrap.
+    against : RiskModel, optional
+        A second model to compare with.
 
     Returns
     -------
@@ -198,7 +220,7 @@ def external(
 
     def judged(frame: pd.DataFrame) -> Validation:
         cohort = check_validation_cohort(frame, model.manifest, name=file.name, sha256=sha256)
-        return validate(model, cohort, replicates=replicates, seed=seed)
+        return validate(model, cohort, against=against, replicates=replicates, seed=seed)
 
     found = judged(complete)
     notes = list(job.notes)

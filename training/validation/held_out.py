@@ -237,8 +237,17 @@ def temporal(
         test, refit.score(test.X), refit.survival(test.X, plan.times), plan, n_bootstrap,
         settings.seed,
     )  # fmt: skip
-    rows, events = int((~later).sum()), int(cohort.event[~later].sum())
-    return found | {"split": {"value": value, "fitted_rows": rows, "fitted_events": events}}
+    before = cohort.subset(np.flatnonzero(~later))
+    split = {"value": value} | {
+        f"{side}_{what}": count
+        for side, part in (("fitted", before), ("judged", test))
+        for what, count in (
+            ("patients", part.n_patients),
+            ("rows", len(part.time)),
+            ("events", int(part.event.sum())),
+        )
+    }
+    return found | {"split": split}
 
 
 def shared_patients(cohort: Cohort, side: NDArray[np.bool_]) -> int:
