@@ -12,7 +12,10 @@ from riskscore.manifest import Manifest
 from riskscore.study import Predictor
 from riskscore.validation.cohort import FloatArray, ValidationCohort
 
-__all__ = ["CaseMix", "case_mix"]
+__all__ = ["CaseMix", "case_mix", "unjudged"]
+
+FEW_PATIENTS = 10
+"""Fewer with a level, and its effect is hardly judged."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,28 @@ def case_mix(manifest: Manifest, cohort: ValidationCohort) -> tuple[CaseMix, ...
         seen, values = manifest.training["predictors"][p.name], cohort.X[:, j]
         rows += _levels(p, seen, values) if p.is_category else [_number(p, seen, values, manifest)]
     return tuple(rows)
+
+
+def unjudged(manifest: Manifest, cohort: ValidationCohort) -> list[str]:
+    """Return notes on levels that nobody of the cohort has, and on those that few have."""
+    patient = np.arange(len(cohort)) if cohort.groups is None else cohort.groups
+    nobody, few = [], []
+    for j, p in enumerate(manifest.predictors):
+        for i, level in enumerate(p.shown_levels):
+            n = len(np.unique(patient[cohort.X[:, j] == i]))
+            if n == 0:
+                nobody.append(f"{p.label}: {level}")
+            elif n < FEW_PATIENTS:
+                few.append(f"{p.label}: {level} ({n})")
+    notes = []
+    if nobody:
+        notes.append(f"nobody has {'; '.join(nobody)}: the figures judge no effect of it")
+    if few:
+        notes.append(
+            f"fewer than {FEW_PATIENTS} patients have {'; '.join(few)}: the figures hardly judge "
+            "its effect"
+        )
+    return notes
 
 
 def _levels(p: Predictor, seen: dict[str, Any], values: FloatArray) -> list[CaseMix]:

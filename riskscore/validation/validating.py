@@ -17,7 +17,7 @@ from riskscore.metrics import evaluate
 from riskscore.metrics._evaluate import Evaluation
 from riskscore.model import RiskModel
 from riskscore.tables import write_atomically
-from riskscore.validation.case_mix import CaseMix, case_mix
+from riskscore.validation.case_mix import CaseMix, case_mix, unjudged
 from riskscore.validation.cohort import FloatArray, ValidationCohort
 from riskscore.validation.paired import Paired, paired
 from riskscore.validation.subgroups import Subgroup, subgroups
@@ -196,7 +196,7 @@ def attach(model: RiskModel, validation: Validation, name: str) -> None:
 
 
 def _notes(model: RiskModel, cohort: ValidationCohort) -> tuple[str, ...]:
-    manifest, notes = model.manifest, []
+    manifest, notes = model.manifest, unjudged(model.manifest, cohort)
     if cohort.sha256 and cohort.sha256 == manifest.training["cohort"]["sha256"]:
         notes.append("this is the cohort that the model was fitted on: its figures flatter")
     limit, beyond = manifest.follow_up_limit, int((cohort.time > manifest.follow_up_limit).sum())

@@ -71,6 +71,25 @@ def test_the_case_mix_is_recounted(model: RiskModel, cohort: ValidationCohort) -
     assert row.difference == pytest.approx((here - before) / pooled)
 
 
+def test_a_level_that_nobody_or_hardly_anybody_has_is_told(
+    model: RiskModel, frame: pd.DataFrame
+) -> None:
+    """A validation without metastasis says nothing of its effect; one of nine patients hardly."""
+    plain = frame.assign(extrahepatic_metastasis="no", vascular_invasion="no")
+    few = plain.assign(vascular_invasion=["yes"] * 9 + ["no"] * 291)
+    enough = plain.assign(vascular_invasion=["yes"] * 10 + ["no"] * 290)
+
+    def notes(of: pd.DataFrame) -> str:
+        cohort = check_validation_cohort(of, model.manifest, STUDY)
+        return " / ".join(validate(model, cohort, replicates=0).notes)
+
+    assert "nobody has Vascular invasion: yes; Extrahepatic metastasis: yes" in notes(plain)
+    assert "nobody has Extrahepatic metastasis: yes: the figures judge no effect" in notes(few)
+    assert "fewer than 10 patients have Vascular invasion: yes (9)" in notes(few)
+    assert "Vascular invasion" not in notes(enough)
+    assert "nobody has" not in notes(frame)
+
+
 def test_a_number_beyond_the_development_is_counted(forest_bundle: Path) -> None:
     """Means, and how many rows the model has never seen the like of."""
     model = load_model(forest_bundle)
