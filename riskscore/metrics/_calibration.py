@@ -2,7 +2,8 @@
 
 Sources: van Houwelingen, Stat Med 19 (2000) 3401 (intercept, slope); Debray et al., BMJ 356 (2017)
 i6460, doi:10.1136/bmj.i6460 (observed/expected); Austin, Harrell & van Klaveren, Stat Med 39 (2020)
-2714, doi:10.1002/sim.8570 (smooth curve, ICI, E50, E90); Crowson, Atkinson & Therneau, Stat Methods
+2714, doi:10.1002/sim.8570 (smooth curve, ICI, E50, E90); Austin et al., Diagn Progn Res 6 (2022) 2,
+doi:10.1186/s41512-021-00114-6 (where an event competes); Crowson, Atkinson & Therneau, Stat Methods
 Med Res 25 (2016) 1692, doi:10.1177/0962280213497434 (why the intercept is a hazard's logarithm).
 """
 
@@ -27,12 +28,6 @@ __all__ = [
     "Calibration", "CalibrationGroup", "calibration", "calibration_of",
     "check_settings",
 ]  # fmt: skip
-
-CENSORED = (
-    "intercept, slope and smooth curve (ICI, E50, E90) censor the competing event: they judge the "
-    "risk had nobody had it"
-)
-"""What is said of what Cox gives where an event competes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +70,12 @@ class Calibration:
     intercept : Estimate or None
         Logarithm of the observed over the predicted cumulative hazard at the horizon, hazards held
         proportional to the predicted ones (Cox with -log(survival) as known hazard ratio): 0 is
-        right, positive where the model underestimates.
+        right, positive where the model underestimates. With a competing event the hazard is the
+        subdistribution's.
     slope : Estimate or None
         Cox coefficient of log(-log(survival)) over the whole follow-up: 1 is right, below 1 the
         predictions are too extreme. For a Cox model it is the coefficient of its linear predictor,
-        the same at every horizon.
+        the same at every horizon. With a competing event it is Fine and Gray's.
     ici, e50, e90 : Estimate or None
         Mean, median and 90th percentile, over patients, of the distance between predicted risk and
         smooth curve; 0 is perfect. Intervals by bootstrap; a distance has no other sign, so even a
@@ -136,8 +132,8 @@ def calibration(
         Clusters for the standard errors; the bootstrap draws them whole.
     competing : array-like of shape (n,), optional
         Whether follow-up ends with a competing event; never together with `event`. Every observed
-        risk is then a cumulative incidence. Intercept, slope and curve (with ICI, E50, E90) come
-        from Cox, which censors the competing event; a note says so.
+        risk is then a cumulative incidence; intercept, slope and curve (with ICI, E50, E90) come
+        from Fine and Gray's regression.
     n_groups : int, optional
         Groups of patients, cut at quantiles of the risk; 10 with 200 events or more, else 5.
     n_knots : {3, 4, 5}
@@ -200,7 +196,6 @@ def calibration_of(
     censoring = None
     if outcome.competing is not None:
         censoring = censoring_risk(outcome, horizon, everyone, level)
-        notes.append(CENSORED)
     expected = float(risk.mean())
     kept = np.clip(risk, LEAST, MOST)
     if moved := int((kept != risk).sum()):

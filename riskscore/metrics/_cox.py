@@ -1,6 +1,11 @@
 """A small Cox regression for calibration: few columns, Efron's ties, as R's `coxph`.
 
-Sources: Cox, JRSS B 34 (1972) 187; Efron, JASA 72 (1977) 557, doi:10.1080/01621459.1977.10480613;
+Where an event competes it is Fine and Gray's: whoever had the competing event stays among those at
+risk, weighted by the probability of still being followed, so that exp(-hazard) is one less the
+cumulative incidence. The weights are those of R's `finegray`.
+
+Sources: Fine & Gray, JASA 94 (1999) 496, doi:10.1080/01621459.1999.10474144;
+Cox, JRSS B 34 (1972) 187; Efron, JASA 72 (1977) 557, doi:10.1080/01621459.1977.10480613;
 Lin & Wei, JASA 84 (1989) 1074 for the clustered variance.
 """
 
@@ -12,6 +17,7 @@ import numpy as np
 
 from riskscore.errors import ModelError
 from riskscore.metrics._estimates import FloatArray
+from riskscore.metrics._kaplan_meier import censoring_survival
 from riskscore.metrics._outcome import Outcome, from_right, sums
 
 __all__ = ["CoxFit", "baseline_se", "fit_cox"]
@@ -37,7 +43,8 @@ class CoxFit:
     coef : ndarray of shape (p,)
         Log hazard ratios.
     variance : ndarray of shape (p, p)
-        Inverse information, or the clustered sandwich where the outcome has clusters.
+        Inverse information, or the sandwich where the outcome has clusters or an event competes
+        (the weights taken as known, as R's `coxph` on the data of `finegray` does).
     baseline : ndarray of shape (n_times,)
         Efron's cumulative hazard at each distinct time, for columns and offset of 0.
     """
@@ -90,7 +97,7 @@ def fit_cox(
     else:
         raise ModelError(f"the Cox regression did not converge in {STEPS} steps")
     variance = np.linalg.inv(information) if len(coef) else information
-    if outcome.cluster is not None and len(coef):
+    if risk_sets.robust and len(coef):
         scores = risk_sets.scores(z, coef, fixed)
         summed = np.stack([outcome.clustered(column) for column in scores.T], axis=1)
         variance = variance @ (summed.T @ summed) @ variance
@@ -113,13 +120,13 @@ def baseline_se(outcome: Outcome, offset: FloatArray, place: int) -> tuple[float
     """Return the cumulative hazard at a distinct time with all coefficients known, and its SE.
 
     `offset` is the known log hazard ratio; the hazard is that of an offset of 0. The standard error
-    is R's `survfit.coxph`, or with clusters the infinitesimal jackknife summed within them.
+    is R's `survfit.coxph`; with clusters or a competing event the infinitesimal jackknife.
     """
     risk_sets = _RiskSets(outcome)
     centre = float(offset.mean())  # large offsets must not overflow the exponential
     total = risk_sets.sums(np.exp(offset - centre))[risk_sets.at <= place]
     hazard = float((1 / total).sum())
-    if outcome.cluster is None:
+    if not risk_sets.robust:
         se = float(np.sqrt((1 / total**2).sum()))
     else:
         influence = outcome.clustered(risk_sets.baseline_influence(offset - centre, place))
@@ -140,6 +147,13 @@ class _RiskSets:
         self.at = outcome.index[self.events]  # place among the distinct times
         first = np.searchsorted(self.at, self.at)
         self.fraction = (np.arange(len(self.at)) - first) / outcome.deaths[self.at]
+        self.robust = outcome.cluster is not None or outcome.competing is not None
+        # Whoever had the competing event at D weighs followed(t) / followed(D) at a later t.
+        self.followed = self.stays = np.zeros(0)
+        if outcome.competing is not None:
+            either = Outcome(outcome.time, outcome.event | outcome.competing)
+            self.followed = np.concatenate(([1.0], censoring_survival(either)[:-1]))
+            self.stays = outcome.competing / self.followed[outcome.index]
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the Efron-reduced sum over the risk set of each event, by column."""
@@ -148,6 +162,9 @@ class _RiskSets:
         found = np.empty((len(columns), len(self.at)))
         for k, column in enumerate(columns):
             everyone = from_right(outcome.count(column))
+            if outcome.competing is not None:
+                gone = np.cumsum(outcome.count(column * self.stays))
+                everyone[1:] += self.followed[1:] * gone[:-1]
             tied = outcome.count(column * outcome.event)
             found[k] = everyone[self.at] - self.fraction * tied[self.at]
         return found.T.reshape(len(self.at), *values.shape[1:])
@@ -187,6 +204,15 @@ class _RiskSets:
         spared = sums(self.at, by * self.fraction / total**2, n_times)[outcome.index]
         own = sums(self.at, by / total, n_times) / np.maximum(outcome.deaths, 1)
         found: FloatArray = outcome.event * (own[outcome.index] + hazard * spared) - hazard * drift
+        return found - hazard * self.later(sums(self.at, by / total**2, n_times))
+
+    def later(self, values: FloatArray) -> FloatArray | float:
+        """Return what each patient meets after a competing event, of values at distinct times."""
+        outcome = self.outcome
+        if outcome.competing is None:
+            return 0.0
+        met = np.cumsum(self.followed * values)
+        found: FloatArray = self.stays * (met[-1] - met[outcome.index])
         return found
 
     def scores(self, z: FloatArray, coef: FloatArray, fixed: FloatArray) -> FloatArray:
@@ -207,6 +233,7 @@ class _RiskSets:
             drift = summed(mean[:, k] / total)
             spared_drift = summed(self.fraction * mean[:, k] / total)
             compensator = z[:, k] * np.cumsum(jump)[index] - np.cumsum(drift)[index]
+            compensator += z[:, k] * self.later(jump) - self.later(drift)
             relief = z[:, k] * spared[index] - spared_drift[index]
             found[:, k] = (
                 outcome.event * (z[:, k] - met[index] + hazard * relief) - hazard * compensator

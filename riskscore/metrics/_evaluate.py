@@ -147,8 +147,8 @@ def evaluate(
     groups : array-like of shape (n,), optional
         Clusters (patients with several rows), for standard errors and bootstrap.
     competing : array-like of shape (n,), optional
-        Whether follow-up ends with a competing event; never together with `event`. Observed risks
-        are then cumulative incidences; everything else censors it, and the notes say so.
+        Whether follow-up ends with a competing event; never together with `event`. Calibration
+        is then one of cumulative incidences; everything else censors it, and the notes say so.
     grid, grid_survival : array-like of shape (m,) and (n, m), optional
         Times, and survival at them, for the integrated Brier score.
     survival_at_time : array-like of shape (n,), optional
@@ -269,8 +269,8 @@ def _competing_notes(outcome: Outcome, found: list[Calibration]) -> list[str]:
         *notes,
         "a model that was fitted with the competing event censored predicts the risk had nobody "
         "had it: observed/expected falls below 1 for that reason alone",
-        "concordance, AUC, Brier score, IPA, D-calibration, Royston's D, net benefit and the "
-        "calibration's slope, intercept and smooth curve censor the competing event",
+        "concordance, AUC, Brier score, IPA, D-calibration, Royston's D and net benefit censor the "
+        "competing event; calibration does not",
     ]
 
 

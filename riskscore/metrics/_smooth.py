@@ -1,6 +1,9 @@
 """The smooth calibration curve: Cox on a spline of the predictions, and its distance from them.
 
-Source: Austin, Harrell & van Klaveren, Stat Med 39 (2020) 2714, doi:10.1002/sim.8570.
+Where an event competes, the regression is Fine and Gray's, the curve one of cumulative incidence.
+
+Sources: Austin, Harrell & van Klaveren, Stat Med 39 (2020) 2714, doi:10.1002/sim.8570; with a
+competing event Austin et al., Diagn Progn Res 6 (2022) 2, doi:10.1186/s41512-021-00114-6.
 """
 
 from __future__ import annotations
@@ -65,7 +68,7 @@ def smooth_curve(
     columns = spline_columns(x, knots)
     kept = np.clip(grid, LEAST, MOST)
     grid_columns = spline_columns(np.log(-np.log1p(-kept)), knots)
-    fit = fit_cox(Outcome(outcome.time, outcome.event), columns)
+    fit = fit_cox(Outcome(outcome.time, outcome.event, competing=outcome.competing), columns)
 
     def distances(observed: FloatArray, predicted: FloatArray) -> tuple[float, float, float]:
         gap = np.abs(observed - predicted)
@@ -77,7 +80,8 @@ def smooth_curve(
     draws, curves = np.full((len(counts), 3), np.nan), np.full((len(counts), POINTS), np.nan)
     for k, count in enumerate(counts):
         rows = np.repeat(np.arange(len(count)), count.astype(np.intp))
-        drawn = Outcome(outcome.time[rows], outcome.event[rows])
+        competing = None if outcome.competing is None else outcome.competing[rows]
+        drawn = Outcome(outcome.time[rows], outcome.event[rows], competing=competing)
         there = drawn.place(float(outcome.times[place]))
         if there < 0 or not drawn.event.any():
             continue
@@ -100,7 +104,7 @@ def smooth_curve(
 
 
 def _curve(columns: FloatArray, coef: FloatArray, hazard: float) -> FloatArray:
-    """Return the risk that Cox gives: 1 - exp(-hazard * exp(columns @ coef))."""
+    """Return the risk that the regression gives: 1 - exp(-hazard * exp(columns @ coef))."""
     with np.errstate(over="ignore"):  # an infinite hazard is a risk of 1
         found: FloatArray = -np.expm1(-hazard * np.exp(columns @ coef))
     return found
