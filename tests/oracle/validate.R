@@ -1,6 +1,6 @@
-# Internal validation in R: Harrell's optimism, hand-written with coxph, on resamples that JSON
-# carries to the test; rms::validate beside it; pooling by REML.
-suppressMessages({library(survival); library(rms); library(jsonlite)})
+# Internal validation in R: Harrell's optimism by a loop over coxph and riskRegression's Score, on
+# resamples that JSON carries to the test; rms::validate on the same and on its own; pooling by REML.
+suppressMessages({library(survival); library(rms); library(riskRegression); library(jsonlite)})
 set.seed(20261123)
 control <- coxph.control(eps = 1e-12, iter.max = 100, toler.chol = 1e-14)
 options(digits = 17)
@@ -25,15 +25,9 @@ judge <- function(f, d, h, points, r2 = NULL) {
   line <- coxph(y ~ x, ties = "efron", control = control)
   if (is.null(r2)) r2 <- (1 - exp(-2 * diff(line$loglik) / nrow(d))) / (1 - exp(2 * line$loglik[1] / nrow(d)))
   km <- survfit(y ~ 1, se.fit = FALSE); observed <- 1 - summary(km, times = h)$surv
-  # Censoring curve: events leave before censorings of the same time.
-  times <- sort(unique(d$time))
-  G <- cumprod(sapply(times, function(t) {
-    exposed <- sum(d$time >= t) - sum(d$time == t & d$event == 1)
-    if (exposed > 0) 1 - sum(d$time == t & d$event == 0) / exposed else 1
-  }))
-  before <- c(1, G)[match(d$time, times)]; at_h <- c(1, G)[findInterval(h, times) + 1]
-  case <- d$time <= h & d$event == 1; beyond <- d$time > h
-  brier <- mean(ifelse(case, (1 - risk)^2 / before, ifelse(beyond, risk^2 / at_h, 0)))
+  brier <- Score(list(model = matrix(risk)), Surv(time, event) ~ 1, data = data.table::copy(d), times = h,
+                 metrics = "brier", cens.model = "km", se.fit = FALSE, contrasts = FALSE,
+                 null.model = FALSE)$Brier$score$Brier
   null <- observed * (1 - observed)
   z <- cloglog(risk)
   # rms's default knots; a line where rms would have none
@@ -76,15 +70,27 @@ simulate <- function(n, digits) {
   data.frame(time = pmax(round(pmin(death, cens), digits), 10^-digits), event = as.integer(death <= cens),
              x1 = x1, x2 = x2, x3 = x3)
 }
+# rms::validate stops its fits at a relative change of 1e-4 in the log likelihood; patched, at 1e-12.
+patched <- eval(parse(text = gsub("1e-04", "1e-12", gsub("iter.max = 10", "iter.max = 100",
+                                  deparse(rms:::validate.cph)))), asNamespace("rms"))
+by_rms <- function(validate, d, seed, B) {
+  set.seed(seed)  # it draws each resample by sample(n, replace = TRUE), and nothing else
+  found <- validate(cph(Surv(time, event) ~ x1 + x2 + x3, d, x = TRUE, y = TRUE, eps = 1e-12), B = B)
+  list(dxy = found["Dxy", "index.corrected"], r2 = found["R2", "index.corrected"],
+       slope = found["Slope", "index.corrected"])
+}
+
 cohorts <- list(untied = simulate(120, 4), tied = simulate(120, 0))
 out <- lapply(cohorts, function(d) {
-  draws <- matrix(sample(nrow(d), 30 * nrow(d), TRUE), 30)
+  set.seed(7)
+  draws <- matrix(sample(nrow(d), 30 * nrow(d), TRUE), 30, byrow = TRUE)
   dd <<- datadist(d); options(datadist = "dd")
   many <- rms::validate(cph(Surv(time, event) ~ x1 + x2 + x3, d, x = TRUE, y = TRUE), B = 2000)
   # rms::calibrate has another smoother (hare), so the curve is compared with the definition alone.
   list(data = d, horizon = 10, draws = draws - 1, found = correct(d, 10, draws),
        rms = list(dxy = many["Dxy", "index.corrected"], r2 = many["R2", "index.corrected"],
-                  slope = many["Slope", "index.corrected"], replicates = 2000))
+                  slope = many["Slope", "index.corrected"], replicates = 2000),
+       rms_same = list(patched = by_rms(patched, d, 7, 30), stock = by_rms(rms::validate, d, 7, 30)))
 })
 
 # Random effects by REML with Hartung and Knapp's interval, by brute force.
@@ -98,6 +104,6 @@ w <- 1 / (se^2 + tau2); m <- sum(w * v) / sum(w)
 hk <- sqrt(sum(w * (v - m)^2) / 4 / sum(w))
 out$pooled <- list(values = v, errors = se, mean = m, tau = sqrt(tau2), lower = m - qt(0.975, 4) * hk,
                    upper = m + qt(0.975, 4) * hk, new_lower = m - qt(0.975, 3) * sqrt(tau2 + hk^2))
-out$versions <- c(list(R = R.version.string), as.list(sapply(c("survival", "rms", "Hmisc"),
+out$versions <- c(list(R = R.version.string), as.list(sapply(c("survival", "rms", "Hmisc", "riskRegression"),
                   function(p) as.character(packageVersion(p)))))
 write_json(out, "tests/oracle/validate.json", digits = NA, auto_unbox = TRUE)
