@@ -8,7 +8,7 @@ COHORTS ?= ../shared/cohorts
 ROOMS := riskscore training serving model_cards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench serve oracle bundles cards wheelhouse bento sbom clean
+.PHONY: help setup run test lint types bench serve oracle agreement bundles cards wheelhouse bento sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ serve: $(READY) ## serve RISKSCORE_MODELS, or the shipped models, on http://127.
 
 oracle: ## make the reference numbers again with R (survival, jsonlite)
 	@for script in tests/oracle/*.R; do Rscript "$$script" || exit; done
+
+agreement: $(READY) ## compare with those numbers, and write the table of it
+	@AGREEMENT=write $(BIN)/python -m pytest -q tests/riskscore/test_metrics_oracle.py tests/riskscore/test_competing.py tests/training/test_validation_oracle.py
+	@cat tests/oracle/README.md
 
 bundles: $(READY) ## fit the shipped bundles again
 	@$(BIN)/python -m training run --out riskscore/bundles

@@ -6,6 +6,8 @@ Cohorts here are simulated with a fixed seed: every number in them is known, non
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 from riskscore.manifest import Manifest
 from riskscore.study import load_study
+from tests.agreement import PAGE, Agreement
 from training.cohort import check_cohort
 from training.fit import Settings, fit
 from training.provenance import Provenance
@@ -105,6 +108,17 @@ def cohorts() -> Path:
     if not COHORTS.is_dir():
         pytest.skip(f"the real cohorts are not part of the project and not at {COHORTS.name}/")
     return COHORTS
+
+
+@pytest.fixture(scope="session")
+def agree() -> Iterator[Agreement]:
+    """Return what compares with other software; AGREEMENT=write writes its page at the end."""
+    writing = os.environ.get("AGREEMENT") == "write"
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() and not writing else ""
+    found = Agreement(None if writing else page)
+    yield found
+    if writing:
+        found.write()
 
 
 @pytest.fixture

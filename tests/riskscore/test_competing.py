@@ -17,6 +17,7 @@ from riskscore.metrics import calibration, cumulative_incidence, evaluate, kapla
 from riskscore.study import Study, load_study
 from riskscore.validation import text, validate
 from riskscore.validation.cohort import check_validation_cohort
+from tests.agreement import Agreement
 from tests.conftest import simulate
 
 ORACLE = Path(__file__).parents[1] / "oracle"
@@ -51,7 +52,7 @@ def test_seven_patients_by_hand() -> None:
 
 
 @pytest.mark.parametrize("who", ["rows", "women", "pairs"])
-def test_agrees_with_survfit(who: str) -> None:
+def test_agrees_with_survfit(who: str, agree: Agreement) -> None:
     """Value, standard error and interval, with ties; with clusters, whose influences are summed."""
     d = MGUS[MGUS["female"] == 1] if who == "women" else MGUS
     groups = d["pair"] if who == "pairs" else None
@@ -59,7 +60,8 @@ def test_agrees_with_survfit(who: str) -> None:
         found = cumulative_incidence(d["time"], d["event"], d["competing"], row["at"], groups)
         for name in {"value", "se", "lower", "upper"} & set(row):
             # The same closed formula, summed in another order.
-            assert getattr(found, name) == pytest.approx(row[name], abs=1e-12)
+            figure, value = "Aalen-Johansen, error, interval", getattr(found, name)
+            agree(figure, "survival::survfit", f"mgus2, {who}", value, row[name], atol=1e-12)
         if "censoring" in row:
             curve = 1 - kaplan_meier(d["time"], d["event"], row["at"]).value
             assert curve == pytest.approx(row["censoring"], abs=1e-12)
@@ -74,30 +76,40 @@ def judged(d: pd.DataFrame, horizon: float, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_smooth_calibration_is_fine_and_gray_s(k: int) -> None:
+def test_smooth_calibration_is_fine_and_gray_s(k: int, agree: Agreement) -> None:
     """Slope, intercept, knots, curve and its distances are those of finegray, coxph and rcs."""
     expected = R["calibration"][k]
     found = judged(MGUS, expected["horizon"])
-    # The same maximum and sums, ties and all.
-    assert found.slope.value == pytest.approx(expected["slope"], rel=1e-9)
-    assert found.slope.se == pytest.approx(expected["slope_se"], rel=1e-9)
-    assert found.intercept.value == pytest.approx(expected["intercept"], rel=1e-9)
-    assert found.curve.knots == pytest.approx(expected["knots"], rel=1e-9)
-    for name in ("ici", "e50", "e90"):
-        assert getattr(found, name).value == pytest.approx(expected[name], rel=1e-8)
-    ends = found.curve.observed[0], found.curve.observed[-1]
-    assert ends == pytest.approx((expected["low"], expected["high"]), rel=1e-9)
+    how, data = "finegray, coxph", "mgus2"
+    ours = (found.slope.value, found.slope.se, found.intercept.value)
+    theirs = [expected[name] for name in ("slope", "slope_se", "intercept")]
+    figure = "competing event: slope, error, intercept"
+    agree(figure, how, data, ours, theirs, rtol=1e-9)  # the same maximum and sums, ties and all
+    figure = "competing event: knots and curve"
+    ends = (found.curve.observed[0], found.curve.observed[-1])
+    ours = (*found.curve.knots, *ends)
+    theirs = [*expected["knots"], expected["low"], expected["high"]]
+    agree(figure, how, data, ours, theirs, rtol=1e-9)
+    figure = "competing event: ICI, E50, E90"
+    ours = (found.ici.value, found.e50.value, found.e90.value)
+    agree(figure, how, data, ours, [expected[n] for n in ("ici", "e50", "e90")], rtol=1e-8)
 
 
 @pytest.mark.parametrize("who", ["untied", "untied_pairs"])
-def test_the_errors_are_those_of_rows_and_clusters(who: str) -> None:
+def test_the_errors_are_those_of_rows_and_clusters(who: str, agree: Agreement) -> None:
     """The intercept's is R's hazard differentiated by each row's weight, in steps of 1e-5."""
     d = MGUS.iloc[::4]
     d = d.assign(time=d["time"] + np.arange(1, len(d) + 1) / 1e4)
     groups = d["pair"] // 2 if who == "untied_pairs" else None
     found = judged(d, 120, groups=groups)
-    assert found.slope.se == pytest.approx(R[who]["slope_se"], rel=1e-9)  # the same sums
-    assert found.intercept.se == pytest.approx(R[who]["intercept_se"], rel=1e-4)  # R's step
+    figure = "competing event: slope's error, clustered too"
+    ours, theirs = (
+        (found.slope.se, found.intercept.se),
+        (R[who]["slope_se"], R[who]["intercept_se"]),
+    )
+    agree(figure, "finegray, coxph", "mgus2", ours[0], theirs[0], rtol=1e-9)  # the same sums
+    figure = "competing event: intercept's error"
+    agree(figure, "coxph's hazard differentiated", "mgus2", ours[1], theirs[1], rtol=1e-4)
 
 
 def test_the_smooth_curve_follows_the_cumulative_incidence() -> None:

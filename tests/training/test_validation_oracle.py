@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from riskscore.study import load_study
+from tests.agreement import Agreement
 from training.cohort import Cohort, check_cohort
 from training.settings import Settings
 from training.validation.centres import pooled
@@ -46,6 +47,9 @@ levels = ["no", "yes"]
 # about 1e-7, and so do figures that are smooth in them.
 AGREEMENT = 1e-6
 
+SCORE = "a loop over riskRegression::Score"
+HOW = {"patched": "its fits carried on to 1e-12", "stock": "as it is (fits to 1e-4)"}
+
 
 def cohort(name: str, folder: Path) -> Cohort:
     """Return R's cohort."""
@@ -64,9 +68,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(
-    name: str, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Optimism, dict[str, Any]]:
+def both(name: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Optimism, dict[str, Any]]:
     """Return our correction on R's resamples, and R's."""
     theirs = R[name]
     draws = np.array(theirs["draws"])
@@ -77,40 +79,52 @@ def both(
 
 
 def test_the_correction_is_rs_on_the_same_resamples(
-    both: tuple[Optimism, dict[str, Any]],
+    both: tuple[Optimism, dict[str, Any]], name: str, agree: Agreement
 ) -> None:
     """Apparent and corrected indexes agree, overall and at the horizon, with ties and without."""
     ours, theirs = both
     for part, names, place in (("overall", OVERALL, ()), ("at", AT, (0,))):
         apparent, mean, _, _ = (figure[place] for figure in ours.corrected(part))
-        for k, name in enumerate(names):
-            key = "r2" if name == "r2_nagelkerke" else name
+        for k, index in enumerate(names):
+            key = "r2" if index == "r2_nagelkerke" else index
             if key in theirs["apparent"]:
-                assert apparent[k] == pytest.approx(theirs["apparent"][key], abs=AGREEMENT)
-                corrected = apparent[k] - mean[k]
-                assert corrected == pytest.approx(theirs["corrected"][key], abs=AGREEMENT), name
+                oracle = SCORE if key in ("brier", "ipa") else "a loop over coxph"
+                figure = f"{index.replace('_', ' ')}, optimism-corrected"
+                values = (apparent[k], apparent[k] - mean[k])
+                expected = (theirs["apparent"][key], theirs["corrected"][key])
+                agree(figure, oracle, f"simulated, {name}", values, expected, atol=AGREEMENT)
 
 
-def test_the_curve_and_the_instability_are_rs(both: tuple[Optimism, dict[str, Any]]) -> None:
+def test_the_curve_and_the_instability_are_rs(
+    both: tuple[Optimism, dict[str, Any]], name: str, agree: Agreement
+) -> None:
     """The corrected calibration curve agrees at every point; so does the mean prediction error."""
     ours, theirs = both
     apparent, mean, _, _ = (figure[0] for figure in ours.corrected("curve"))
     np.testing.assert_allclose(ours.plan.points[0], theirs["points"], atol=AGREEMENT)
-    np.testing.assert_allclose(apparent - mean, theirs["curve"], atol=AGREEMENT)
+    data, loop = f"simulated, {name}", "a loop over coxph"
+    figure = "smooth calibration, optimism-corrected"
+    agree(figure, loop, data, apparent - mean, theirs["curve"], atol=AGREEMENT)
     mape = np.abs(ours.predictions - ours.survival).mean()
-    assert mape == pytest.approx(theirs["mape"], abs=AGREEMENT)
+    agree("instability (MAPE)", loop, data, mape, theirs["mape"], atol=AGREEMENT)
 
 
 @pytest.mark.parametrize(("which", "agreement"), [("patched", 1e-6), ("stock", 1e-4)])
 def test_rms_agrees_on_the_same_resamples(
-    which: str, agreement: float, both: tuple[Optimism, dict[str, Any]], name: str
+    which: str,
+    agreement: float,
+    both: tuple[Optimism, dict[str, Any]],
+    name: str,
+    agree: Agreement,
 ) -> None:
     """`rms::validate` itself: to 1e-4 as it stops its fits, to 1e-6 where they are carried on."""
     theirs = R[name]["rms_same"][which]
     apparent, mean, _, _ = both[0].corrected("overall")
     for ours, key in (("dxy", "dxy"), ("r2_nagelkerke", "r2"), ("slope", "slope")):
         k = OVERALL.index(ours)
-        assert apparent[k] - mean[k] == pytest.approx(theirs[key], abs=agreement), key
+        figure, oracle = f"{key}, optimism-corrected", f"rms::validate, {HOW[which]}"
+        corrected = apparent[k] - mean[k]
+        agree(figure, oracle, f"simulated, {name}", corrected, theirs[key], atol=agreement)
 
 
 @pytest.mark.parametrize("name", ["untied", "tied"])
@@ -127,7 +141,7 @@ def test_rms_itself_agrees_within_chance(name: str, tmp_path: Path) -> None:
         assert apparent[k] - mean[k] == pytest.approx(theirs[key], abs=3.5 * error), key
 
 
-def test_centres_are_pooled_as_r_does() -> None:
+def test_centres_are_pooled_as_r_does(agree: Agreement) -> None:
     """REML's heterogeneity, and the intervals of the mean and of a new centre."""
     theirs = R["pooled"]
     found = pooled(np.array(theirs["values"]), np.array(theirs["errors"]))
@@ -136,4 +150,4 @@ def test_centres_are_pooled_as_r_does() -> None:
         ("value", "mean"), ("tau", "tau"), ("lower", "lower"), ("upper", "upper"),
         ("new_lower", "new_lower"),
     ):  # fmt: skip
-        assert found[ours] == pytest.approx(theirs[key], abs=1e-6)
+        agree("centres pooled (REML)", "optimise", "five", found[ours], theirs[key], atol=1e-6)
