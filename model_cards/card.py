@@ -16,9 +16,9 @@ __all__ = [
     "Answer", "AtHorizon", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow",
     "Columns", "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution",
     "Draws", "EmptyMeans", "Estimate", "External", "Figure", "ForestModel", "Identity",
-    "Importance", "Intervals", "Judged", "LevelCount", "Limitation", "Performance",
-    "PipelineModel", "Plot", "PredictorFacts", "Profile", "Question", "RiskGroup", "RiskGroups",
-    "SampleSize", "Step",
+    "Importance", "Intervals", "Judged", "Later", "LevelCount", "Limitation", "Origin",
+    "Performance", "PipelineModel", "Plot", "PredictorFacts", "Profile", "Question", "RiskGroup",
+    "RiskGroups", "SampleSize", "Step", "Subgroup", "Worked", "WorkedStep",
 ]  # fmt: skip
 
 
@@ -27,6 +27,17 @@ class EmptyMeans:
     """Mark of a field that may be empty: what that tells the reader."""
 
     meaning: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that this one was updated from: what was changed, how that was chosen."""
+
+    parent: str
+    digest: str
+    changed: str
+    chosen: str
+    tests: Annotated[tuple[ChiSquareTest, ...], EmptyMeans("the update was given, not tested for")]
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Identity:
     created: str
     bundle_format: int
     review: str
+    origin: Annotated[Origin | None, EmptyMeans("fitted afresh, not updated from another model")]
     files: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
 
@@ -71,7 +83,8 @@ class Step:
 class Data:
     """The training data: where from, how many, and how they came to be these.
 
-    `kind` is "patients", "reconstructed" or "not stated"; `events` counts rows.
+    `kind` is "patients", "reconstructed" or "not stated"; `events` counts rows,
+    `patients_with_event` those whom they belong to.
     """
 
     kind: str
@@ -87,6 +100,7 @@ class Data:
     rows: int
     patients: int
     events: int
+    patients_with_event: int
     shortest: float
     median_follow_up: Annotated[float | None, EmptyMeans("too few were censored")]
     longest: float
@@ -99,13 +113,18 @@ class Data:
 
 @dataclass(frozen=True)
 class LevelCount:
-    """A level of a category, as data and as people read it, and how many training rows have it."""
+    """A level of a category, as data and as people read it, and how many in training have it.
+
+    `patients` ever had it, and `events` of them had the event while they did.
+    """
 
     level: str
     label: str
     rows: int
     share: float
     reference: bool
+    patients: Annotated[int | None, EmptyMeans("the bundle does not count patients by level")]
+    events: Annotated[int | None, EmptyMeans("the bundle does not count events by level")]
 
 
 @dataclass(frozen=True)
@@ -186,6 +205,19 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Subgroup:
+    """A part of other patients: concordance, and observed over expected at the last horizon."""
+
+    label: str
+    name: str
+    rows: int
+    events: int
+    concordance: Annotated[Figure | None, EmptyMeans("no two of them can be compared")]
+    observed_expected: Annotated[Figure | None, EmptyMeans("it cannot be had for so few")]
+    few: bool
+
+
+@dataclass(frozen=True)
 class External:
     """A validation on other patients, by the name of its file; `patients` had `events` in all."""
 
@@ -197,7 +229,23 @@ class External:
     concordance: Figure
     slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
     horizons: tuple[AtHorizon, ...]
+    subgroups: Annotated[tuple[Subgroup, ...], EmptyMeans("too alike to be parted")]
     notes: Annotated[tuple[str, ...], EmptyMeans("nothing unusual")]
+
+
+@dataclass(frozen=True)
+class Later:
+    """The procedure fitted on earlier patients and judged on later ones.
+
+    `since` is the first value of what parts them, such as a year.
+    """
+
+    column: str
+    since: float
+    fitted: int
+    patients: int
+    events: int
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -220,11 +268,12 @@ class Performance:
     refits: Annotated[int | None, EmptyMeans("a forest needs no refits")]
     refits_failed: Annotated[int | None, EmptyMeans("a forest needs no refits")]
     judged: Annotated[Judged | None, EmptyMeans("the procedure was not validated")]
+    later: Annotated[Later | None, EmptyMeans("nobody parted the patients by time")]
     external: Annotated[tuple[External, ...], EmptyMeans("tested on no other patients")]
     plots: Annotated[tuple[Plot, ...], EmptyMeans("the procedure was not validated")]
 
 
-SHRUNKEN = "a ridge penalty leaves no standard errors"
+SHRUNKEN = "a penalty, a shrinkage or an update leaves no standard errors"
 
 
 @dataclass(frozen=True)
@@ -301,6 +350,7 @@ class CoxModel:
     terms: tuple[CoxTerm, ...]
     ties: str
     variance: str
+    no_errors: Annotated[str, EmptyMeans("the coefficients have standard errors")]
     whole: Annotated[ChiSquareTest | None, EmptyMeans(SHRUNKEN)]
     curved: Annotated[tuple[ChiSquareTest, ...], EmptyMeans("no spline, or a shrunken model")]
     proportional: Annotated[tuple[ChiSquareTest, ...], EmptyMeans(SHRUNKEN)]

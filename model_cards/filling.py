@@ -12,6 +12,7 @@ from model_cards._facts import FIT_AGAIN, Facts
 from model_cards.card import (
     AtRisk,
     Card,
+    ChiSquareTest,
     CoxModel,
     Data,
     Distribution,
@@ -19,6 +20,7 @@ from model_cards.card import (
     Identity,
     Intervals,
     LevelCount,
+    Origin,
     Performance,
     PredictorFacts,
     Profile,
@@ -32,7 +34,7 @@ from model_cards.completeness import blanks
 from model_cards.errors import CardError
 from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
-from model_cards.performance import external_of, judged_of, plots_of
+from model_cards.performance import external_of, judged_of, later_of, plots_of
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
 from model_cards.statements import statements_of
@@ -82,7 +84,8 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     data = _data(training)
     question = _question(manifest, m, training)
     counts = training.table("predictors")
-    predictors = tuple(_predictor(counts, p, data.rows) for p in m.predictors)
+    in_levels = training.table("in_levels") if "in_levels" in training else None
+    predictors = tuple(_predictor(counts, in_levels, p, data.rows) for p in m.predictors)
     for name in counts.values.keys() - m.study.predictors.keys():
         counts.refuse(name, "must be a predictor of the study", None, FIT_AGAIN)
     identity = _identity(manifest, m, training, review_of(bundle).label)
@@ -153,9 +156,30 @@ def _identity(manifest: Facts, m: Manifest, training: Facts, review: str) -> Ide
         created=manifest.text("created"),
         bundle_format=int(m.format),
         review=review,
+        origin=_origin(training),
         files=manifest.pairs("files"),
         versions=versions.plain(),
     )
+
+
+def _origin(training: Facts) -> Origin | None:
+    """Return what the model was updated from."""
+    if "parent" not in training:
+        return None
+    parent, update = training.table("parent"), training.table("update")
+    return Origin(
+        parent=parent.text("id"),
+        digest=parent.text("digest"),
+        changed=update.text("what"),
+        chosen=update.text("chosen"),
+        tests=tuple(
+            ChiSquareTest(
+                test.text("hypothesis"), test.number("chi_square"), test.count("df"),
+                test.number("p"),
+            )
+            for test in update.tables("tests", may_be_empty=True)
+        ),
+    )  # fmt: skip
 
 
 def _question(manifest: Facts, m: Manifest, training: Facts) -> Question:
@@ -198,6 +222,7 @@ def _data(training: Facts) -> Data:
         rows=rows,
         patients=training.count("patients"),
         events=training.count("events"),
+        patients_with_event=training.count("patients_with_event"),
         shortest=follow_up.number("shortest"),
         median_follow_up=follow_up.number_or_none("median"),
         longest=follow_up.number("longest"),
@@ -209,17 +234,22 @@ def _steps(flow: Facts, key: str) -> tuple[Step, ...]:
     return tuple(Step(step.text("rule"), step.count("rows")) for step in steps)
 
 
-def _predictor(counts: Facts, p: Predictor, rows: int) -> PredictorFacts:
+def _predictor(counts: Facts, in_levels: Facts | None, p: Predictor, rows: int) -> PredictorFacts:
     found = counts.table(p.name)
     common = (p.name, p.label, p.help, p.role == "treatment")
     if not p.is_category:
         keys = Distribution.__dataclass_fields__
         distribution = Distribution(**{key: found.number(key) for key in keys})
         return PredictorFacts(*common, (), p.unit, p.range, p.form, distribution)
-    levels = []
+    levels, by_patient = [], in_levels.table(p.name) if in_levels else None
     for level, label in zip(p.levels, p.shown_levels, strict=True):
-        n = found.count(level)
-        levels.append(LevelCount(level, label, n, n / rows if rows else 0.0, level == p.levels[0]))
+        n, whom = found.count(level), by_patient.table(level) if by_patient else None
+        levels.append(
+            LevelCount(
+                level, label, n, n / rows if rows else 0.0, level == p.levels[0],
+                whom.count("patients") if whom else None, whom.count("events") if whom else None,
+            )
+        )  # fmt: skip
     if sum(item.rows for item in levels) != rows:
         found.refuse("", f"must add up to the {rows} rows fitted on", None, FIT_AGAIN)
     return PredictorFacts(*common, tuple(levels), "", None, "", None)
@@ -240,6 +270,7 @@ def _performance(
         refits=None if refits is None else refits.count("done"),
         refits_failed=None if refits is None else refits.count("failed"),
         judged=judged_of(evaluation.table("validation")) if "validation" in evaluation else None,
+        later=later_of(evaluation),
         external=external,
         plots=(),
     )

@@ -79,6 +79,7 @@ def cox_model(
         terms=_cox_terms(inference, baseline.table("at"), predictors, shrunken=shrunken),
         ties=inference.text("ties"),
         variance=inference.text("variance"),
+        no_errors=_no_errors(inference.table("penalty")) if shrunken else "",
         whole=whole,
         curved=curved,
         proportional=proportional,
@@ -161,8 +162,16 @@ def _cox_terms(
     return tuple(found)
 
 
-NONE = LevelCount("", "", 0, 0, True)
+NONE = LevelCount("", "", 0, 0, True, None, None)
 """Stands for the one contrast of a number."""
+
+
+def _no_errors(penalty: Facts) -> str:
+    """Return why coefficients have no standard errors: what was done to them, and the reason."""
+    kind = penalty.text("kind")
+    if "why" in penalty:
+        return f"{kind}: {penalty.text('why')}"
+    return f"{kind}: coefficients shrunken on purpose have no interval that would tell the truth"
 
 
 def _term_names(p: PredictorFacts, n_knots: int) -> list[str]:

@@ -13,7 +13,7 @@ from model_cards.card import Data, Estimate, Figure
 __all__ = [
     "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate", "figure",
     "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
-    "ratio", "score", "sentence", "spread", "with_unit",
+    "ratio", "score", "sentence", "spread", "with_event", "with_unit",
 ]  # fmt: skip
 
 WORDS_FOR_TIME = ("day", "week", "month", "year")
@@ -157,6 +157,13 @@ def cohort_size(data: Data) -> str:
         if data.repeated
         else f"{rows} patients"
     )
+
+
+def with_event(data: Data) -> str:
+    """Return how many of them had the event, and whose they are where patients return."""
+    whose = f" (of {count(data.patients_with_event)} patients)"
+    returning = data.repeated and data.kind == "patients"
+    return f"{count(data.events)} of them{whose if returning else ''}"
 
 
 def in_words_of(kind: str, text: str) -> str:

@@ -111,18 +111,17 @@ def _spread(slope: float) -> str:
 
 
 def _off(card: Card) -> Iterator[str]:
-    for found in card.performance.external:
-        worst = max(
-            found.horizons,
-            key=lambda at: _times_off(at.observed_expected.value),
-            default=None,
-        )
+    judged = [(f"other patients ({e.cohort})", e.horizons) for e in card.performance.external]
+    if later := card.performance.later:
+        whose = f"later patients ({later.column} from {later.since:g} on)"
+        judged.insert(0, (whose, later.judged.horizons))
+    for whom, horizons in judged:
+        worst = max(horizons, key=lambda at: _times_off(at.observed_expected.value), default=None)
         if worst and _times_off(worst.observed_expected.value) > TIMES_OFF:
             when = duration(worst.time, card.question.time_unit)
             yield (
-                f"On other patients ({found.cohort}) the number of events was not what the model "
-                f"expects: at {when} observed over expected was "
-                f"{figure(worst.observed_expected)}."
+                f"On {whom} the number of events was not what the model expects: at {when} "
+                f"observed over expected was {figure(worst.observed_expected)}."
             )
 
 
@@ -199,10 +198,18 @@ def _repeated(card: Card) -> Iterator[str]:
 
 
 def _small_level(card: Card) -> Iterator[str]:
+    whose = people(card.data.kind)
     who = people(card.data.kind, repeated=card.data.repeated)
     for p in card.predictors:
         for item in p.levels:
-            if item.rows < FEWEST_IN_LEVEL:
+            if item.events is not None and item.events < FEWEST_IN_LEVEL:
+                had, plural = item.patients or 0, "" if item.events == 1 else "s"
+                yield (
+                    f'{p.label} "{item.label}" rests on {count(item.events)} event{plural} '
+                    f"among {count(had)} training {whose}{'' if had == 1 else 's'}: predictions "
+                    "for it are little more than a guess."
+                )
+            elif item.events is None and item.rows < FEWEST_IN_LEVEL:
                 plural = "" if item.rows == 1 else "s"
                 yield (
                     f'{p.label} "{item.label}" rests on {count(item.rows)} training {who}{plural}: '

@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from model_cards._facts import Facts
-from model_cards.card import AtHorizon, External, Figure, Judged, Plot, SampleSize
+from model_cards.card import (
+    AtHorizon,
+    External,
+    Figure,
+    Judged,
+    Later,
+    Plot,
+    SampleSize,
+    Subgroup,
+)
 from model_cards.plots.pictures import pictures
 from riskscore.errors import Problem
 
-__all__ = ["external_of", "judged_of", "plots_of"]
+__all__ = ["external_of", "judged_of", "later_of", "plots_of"]
 
 AGAIN = "validate again, and attach the result"
 
@@ -36,6 +45,22 @@ def judged_of(validation: Facts) -> Judged:
         slope,
         horizons,
         _sample_size(validation.table("sample_size")) if "sample_size" in validation else None,
+    )
+
+
+def later_of(evaluation: Facts) -> Later | None:
+    """Return the validation on later patients of `evaluation.json`, if there is one."""
+    if "temporal" not in evaluation:
+        return None
+    found = evaluation.table("temporal")
+    split = found.table("split")
+    return Later(
+        column=split.text("column").replace("_", " "),
+        since=split.number("value"),
+        fitted=split.count("fitted_patients"),
+        patients=split.count("judged_patients"),
+        events=split.count("judged_events"),
+        judged=judged_of(found),
     )
 
 
@@ -76,7 +101,21 @@ def _external(name: str, facts: Facts) -> External:
         concordance=_figure(evaluation, "harrell"),
         slope=next((at.slope for at in horizons if at.slope is not None), None),
         horizons=horizons,
+        subgroups=tuple(_subgroup(group) for group in facts.tables("subgroups", may_be_empty=True)),
         notes=notes,
+    )
+
+
+def _subgroup(found: Facts) -> Subgroup:
+    last = (found.values.get("observed_expected") or [None])[-1]
+    return Subgroup(
+        label=found.text("label"),
+        name=found.text("name"),
+        rows=found.count("rows"),
+        events=found.count("events"),
+        concordance=_figure(found, "concordance") if found.values.get("concordance") else None,
+        observed_expected=_of(Facts(last, found.path, found.problems)) if last else None,
+        few=found.flag("few"),
     )
 
 
@@ -102,7 +141,10 @@ def _internal(found: Facts) -> AtHorizon:
 
 
 def _figure(facts: Facts, key: str) -> Figure:
-    found = facts.table(key)
+    return _of(facts.table(key))
+
+
+def _of(found: Facts) -> Figure:
     return Figure(
         found.number("value"), found.number_or_none("lower"), found.number_or_none("upper")
     )

@@ -55,13 +55,17 @@ def render_markdown(card: Card, *, anchors: bool = False) -> str:
     """
     if found := blanks(card):
         raise CardError(found, card.identity.id or "card")
-    text = _environment().get_template("card.md.j2").render(
-        card=card,
-        address=_address(card),
-        requests=_requests(card),
-        stated=rows(card.statements),
-        tripod=items(card),
-        hti=source_attributes(card),
+    text = (
+        _environment()
+        .get_template("card.md.j2")
+        .render(
+            card=card,
+            address=_address(card),
+            requests=_requests(card),
+            stated=rows(card.statements),
+            tripod=items(card),
+            hti=source_attributes(card),
+        )
     )
     if not anchors:
         text = ANCHOR.sub("", text)

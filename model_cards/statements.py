@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -357,6 +358,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+@cache
 def _asked(kind: type) -> dict[str, tuple[bool, str]]:
     """Return, for each field of a section, whether it is a list, and its question."""
     hints = get_type_hints(kind, include_extras=True)

@@ -115,7 +115,7 @@ def _validate(chosen: argparse.Namespace) -> int:
 
 
 def _models(_: argparse.Namespace) -> int:
-    rows = [("MODEL", "OUTCOME", "PATIENTS", "EVENTS", "TRAINED ON")]
+    rows = [("MODEL", "OUTCOME", "PATIENTS", "WITH EVENT", "TRAINED ON")]
     for model_id in shipped_bundles():
         manifest = open_bundle(model_id).manifest
         training = manifest.training
@@ -124,7 +124,7 @@ def _models(_: argparse.Namespace) -> int:
                 model_id,
                 manifest.outcome.label,
                 str(training["patients"]),
-                str(training["events"]),
+                str(training["patients_with_event"]),
                 training["cohort"]["kind"],
             )
         )
@@ -229,8 +229,13 @@ def _summary(manifest: Manifest) -> str:
         ("Interval", has),
         (
             "Trained on",
-            f"{training['patients']} patients, {training['rows']} rows, {training['events']} events"
-            f" ({training['cohort']['kind']}: {training['cohort']['source']})",
+            f"{training['patients']} patients, {training['patients_with_event']} with the event"
+            + (
+                f"; {training['rows']} rows, {training['events']} with it"
+                if training["rows"] != training["patients"]
+                else ""
+            )
+            + f" ({training['cohort']['kind']}: {training['cohort']['source']})",
         ),
     ]
     if "parent" in training:

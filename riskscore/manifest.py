@@ -52,7 +52,8 @@ class Manifest:
         `available`, and the `level` and `method` or the `reason` there is none; `kind` is what the
         bounds measure, where that is not confidence ("forest stability").
     training : dict
-        Cohort, participant flow, counts, follow-up, versions, seed, settings. Of a model that was
+        Cohort, participant flow, counts (`predictors` by row; `in_levels`, `patients` and
+        `events` by patient), follow-up, versions, seed, settings. Of a model that was
         updated on this cohort also `parent`, the `id` and `digest` of the model before, and
         `update`: the `method`, how it was `chosen`, the `tests` (chi-square, df, P) and the figures
         of every candidate.

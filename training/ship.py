@@ -24,10 +24,11 @@ from riskscore.validation.cohort import check_validation_cohort
 from riskscore.validation.report import text
 from riskscore.validation.validating import Validation, attach, validate
 from training.adapters import adapt
-from training.cohort import read_cohort
+from training.cohort import Cohort, read_cohort
 from training.fit import Settings, fit
 from training.progress import working
 from training.settings import REPLICATES
+from training.validation.validating import validate as judge
 
 __all__ = [
     "EXTERNALS",
@@ -40,6 +41,9 @@ __all__ = [
     "external",
     "require",
 ]
+
+YEAR, SPLIT = "first_year", 2016.0
+"""What parts earlier from later patients."""
 
 SEG = "hcc-tace-seg.csv"
 VISITS = "survivalpath-hcc-visits.csv"
@@ -154,10 +158,11 @@ def _run(chosen: argparse.Namespace) -> int:
     cohorts, out = Path(chosen.cohorts), Path(chosen.out)
     require(cohorts)
     study = load_study(REAL.study)
-    cohort = read_cohort(cohorts / REAL.file, study, REAL.outcome, None, REAL.adapter)
+    cohort = read_cohort(cohorts / REAL.file, study, REAL.outcome, None, REAL.adapter, (YEAR,))
     with working(f"fitting {REAL.kind} for {REAL.study}"):
         settings = Settings(seed=chosen.seed, replicates=chosen.replicates)
         fitted = fit(cohort, REAL.kind, settings)
+        fitted.evaluation["temporal"] = _later(cohort, settings)
         fitted.write(out / fitted.manifest.id)
     print(f"written to {out / fitted.manifest.id}")
     for job in EXTERNALS:
@@ -172,6 +177,12 @@ def _run(chosen: argparse.Namespace) -> int:
         attach(model, found, job.name)
         print(f"\n{text(found)}")
     return 0
+
+
+def _later(cohort: Cohort, settings: Settings) -> dict[str, Any]:
+    """Return how the procedure, fitted on earlier patients, does on later ones."""
+    found = judge(cohort, REAL.kind, settings, "temporal", column=cohort.kept[YEAR], split=SPLIT)
+    return found | {"split": {"column": YEAR, **found["split"]}}
 
 
 def require(cohorts: Path) -> None:

@@ -156,11 +156,16 @@ def test_prevalence_and_flow_are_the_cohort_s(awkward_card: Card) -> None:
     """Level counts, exclusions and changes stand as they were counted."""
     frame, text = awkward_frame(), render_markdown(awkward_card)
     n = int((frame["stage"] == "<=3").sum())
-    assert f"| &lt;=3 | {n} ({100 * n / len(frame):.0f} %) | reference |" in text
+    level = frame[frame["stage"] == "<=3"]
+    whom, died = level["patient"].nunique(), level[level["death"] == 1]["patient"].nunique()
+    share = f"{n} ({100 * n / len(frame):.0f} %)"
+    assert f"| &lt;=3 | {share} | {whom} | {died} | reference |" in text
     assert "| Left out: no &lt;visit&gt; | 20 |" in text
     assert "| Changed or noted: size &#124; rounded | 4 |" in text
     patients = frame["patient"].nunique()
-    assert f"**240 records of {patients} patients**, {frame['death'].sum()} of them" in text
+    events, whom = frame["death"].sum(), frame[frame["death"] == 1]["patient"].nunique()
+    had = f"{events} of them (of {whom} patients) with the event"
+    assert f"**240 records of {patients} patients**, {had}." in text
 
 
 def test_identity_names_digest_and_every_hash(cox: Path, cox_card: Card) -> None:

@@ -50,14 +50,26 @@ def test_events_per_effect(cox_card: Card, forest_card: Card) -> None:
 
 
 def test_a_level_with_fewer_than_ten(cox_card: Card, awkward_card: Card) -> None:
-    """The rare level is named with its count; ten is enough."""
+    """A level of fewer than ten events is named with them; ten are enough, however many rows."""
     (text,) = said(awkward_card, "small level")
     assert text.startswith('Stage | of `disease` "_c_ *d* [e](f)" rests on ')
     first, *others = cox_card.predictors
-    for rows, expected in ((9, 1), (10, 0)):
-        levels = (replace(first.levels[0], rows=rows), *first.levels[1:])
-        card = replace(cox_card, predictors=(replace(first, levels=levels), *others))
-        assert len(said(card, "small level")) == expected
+
+    def told(**counts: int | None) -> list[str]:
+        levels = tuple(replace(item, **{"events": 10, **counts}) for item in first.levels[:1])
+        rest = tuple(replace(p, levels=()) for p in others)
+        changed = (replace(first, levels=levels), *rest)
+        return said(replace(cox_card, predictors=changed), "small level")
+
+    assert told(events=10, rows=3) == []
+    (text,) = told(events=9, patients=50, rows=80)
+    assert "rests on 9 events among 50 training records" in text
+    (text,) = told(events=1, patients=1)
+    assert "rests on 1 event among 1 training record:" in text
+    # A bundle of before does not count events: its rows are judged.
+    assert told(events=None, rows=10) == []
+    (text,) = told(events=None, rows=9)
+    assert "rests on 9 training records" in text
 
 
 def test_few_at_risk_at_a_horizon(cox_card: Card) -> None:
@@ -126,7 +138,7 @@ def elsewhere(slope: float, observed_expected: float) -> External:
     at = AtHorizon(
         12.0, figure, figure, Figure(observed_expected, None, None), Figure(slope, 0.1, 2.0)
     )
-    return External("there", "there.csv", "ab", 80, 40, figure, at.slope, (at,), ())
+    return External("there", "there.csv", "ab", 80, 40, figure, at.slope, (at,), (), ())
 
 
 def judged(slope: float, *, enough: bool) -> Judged:

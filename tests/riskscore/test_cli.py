@@ -161,7 +161,7 @@ def test_models_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> Non
     """A row a model, with outcome, size and the kind of its training data."""
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["MODEL", "OUTCOME", "PATIENTS", "EVENTS", "TRAINED", "ON"]
+    assert lines[0].split() == ["MODEL", "OUTCOME", "PATIENTS", "WITH", "EVENT", "TRAINED", "ON"]
     row = next(line for line in lines if line.startswith("deb-tace-hcc/os/cox"))
     assert "Overall survival" in row
     assert " 90 " in row

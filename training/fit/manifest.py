@@ -80,6 +80,7 @@ def manifest_of(
             "predictors": {
                 p.name: _distribution(cohort.X[:, j], p) for j, p in enumerate(cohort.predictors)
             },
+            "in_levels": _in_levels(cohort),
             "settings": settings,
             "versions": {
                 "python": platform.python_version(),
@@ -129,6 +130,21 @@ def _follow_up(cohort: Cohort) -> dict[str, float | None]:
         "median": median,
         "longest": float(cohort.time.max()),
     }
+
+
+def _in_levels(cohort: Cohort) -> dict[str, dict[str, dict[str, int]]]:
+    """Return how many patients have each level, and how many of them the event while they do."""
+    patient = np.arange(len(cohort.time)) if cohort.groups is None else cohort.groups
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for j, p in enumerate(cohort.predictors):
+        for i, level in enumerate(p.levels):
+            here = cohort.X[:, j] == i
+            counts = {
+                "patients": len(np.unique(patient[here])),
+                "events": len(np.unique(patient[here & cohort.event])),
+            }
+            found.setdefault(p.name, {})[level] = counts
+    return found
 
 
 def _distribution(values: FloatArray, predictor: Predictor) -> dict[str, Any]:

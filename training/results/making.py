@@ -22,15 +22,13 @@ from training.fit import Settings, fit
 from training.progress import working
 from training.results.table import page
 from training.settings import REPLICATES
-from training.ship import SEG, VISITS, External, external, require
+from training.ship import SEG, SPLIT, VISITS, YEAR, External, external, require
 from training.validation.results import clean, of_evaluation
 from training.validation.validating import validate
 
 __all__ = ["RUNS", "Run", "add_results_parser", "figures"]
 
 STUDY, OUTCOME = "hcc-tace", "os"
-
-YEAR, SPLIT = "first_year", 2016.0
 
 FEW = ("largest_diameter", "child_class", "afp", "age")
 """Of first embolised visits: tumour number, invasion and metastasis are constant before 2016, and
