@@ -30,7 +30,7 @@ def render_json(card: Card) -> str:
     if found:
         raise CardError(found, card.identity.id or "card")
     said = asdict(card)
-    del said["performance"]["plots"]  # pictures of figures that are there
+    del said["performance"]["plots"], said["nomogram"]  # pictures of figures that are there
     content = {
         "format": 1,
         "card": said,

@@ -553,6 +553,7 @@ class Card:
     risk_groups: RiskGroups
     profiles: tuple[Profile, ...]
     worked: Annotated[Worked | None, EmptyMeans("no equation that a hand could work")]
+    nomogram: Annotated[Plot | None, EmptyMeans("no equation whose points could be added")]
     draws: Annotated[Draws | None, EmptyMeans("the bundle carries no other cohort")]
     audit: Annotated[Audit | None, EmptyMeans("the bundle carries no audit of its source")]
     limitations: tuple[Limitation, ...]

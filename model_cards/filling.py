@@ -35,6 +35,7 @@ from model_cards.errors import CardError
 from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
 from model_cards.performance import external_of, judged_of, later_of, plots_of
+from model_cards.plots.pictures import nomogram
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
 from model_cards.statements import statements_of
@@ -111,7 +112,8 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     if performance.judged is not None:
         plots = plots_of(evaluation.values["validation"], question.time_unit)
         performance = replace(performance, plots=plots)
-    examples = profiles(load_model(bundle.path), predictors, question.horizons)
+    loaded = load_model(bundle.path)
+    examples = profiles(loaded, predictors, question.horizons)
     card = Card(
         identity=identity,
         statement=statement,
@@ -126,6 +128,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
         risk_groups=groups,
         profiles=examples,
         worked=_worked(fitted, examples),
+        nomogram=nomogram(loaded) if isinstance(fitted, CoxModel) else None,
         draws=draws,
         audit=audit,
         limitations=(),

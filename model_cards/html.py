@@ -58,6 +58,7 @@ def render_html(card: Card) -> str:
         more=len(card.limitations) - WARNINGS,
         not_for=card.statements.use.out_of_scope,
         plots=[(plot.title, Markup(plot.draw())) for plot in card.performance.plots],
+        nomogram=card.nomogram and (card.nomogram.title, Markup(card.nomogram.draw())),
         rest=[section for section in named if section not in first],
     )
 

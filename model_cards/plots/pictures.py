@@ -15,7 +15,9 @@ from model_cards.plots.style import inline_svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["pictures"]
+    from riskscore.model import RiskModel
+
+__all__ = ["nomogram", "pictures"]
 
 Draw = Callable[[dict[str, Any], str], "Figure | None"]
 
@@ -47,6 +49,22 @@ def pictures(validation: dict[str, Any], unit: str) -> tuple[Plot, ...]:
         for title, key, draw in PICTURES
         if _has(validation, key)
     )
+
+
+def nomogram(model: RiskModel) -> Plot:
+    """Return the nomogram of a Cox model, not yet drawn."""
+    title = "Nomogram: add the points of each line, and read survival below the total"
+
+    def drawn() -> str:
+        import matplotlib.pyplot as plt
+
+        figure = model.nomogram().plot()
+        plt.close(figure)  # pyplot would keep it
+        for part in figure.findobj():
+            part.set_clip_on(False)  # a clip would refer to another element of the page
+        return inline_svg(figure, title)
+
+    return Plot(title, drawn)
 
 
 def _has(validation: dict[str, Any], key: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from model_cards import card_of
+from model_cards.card import Card
+from model_cards.html import render_html
 from model_cards.render import render_markdown
 from model_cards.rendering import RENDERERS
 from riskscore.bundle import open_bundle
@@ -96,3 +98,15 @@ def test_later_patients_are_told_apart_from_others(cox: Path, tmp_path: Path) ->
     del later["split"]["judged_patients"]
     with pytest.raises(Exception, match=r"evaluation\.temporal\.split\.judged_patients is missing"):
         card_of(damaged(cox, tmp_path, evaluation=add))
+
+
+def test_the_nomogram_stands_with_the_equation(cox_card: Card, forest_card: Card) -> None:
+    """Of a Cox model, every predictor and horizon; a forest has no points to add."""
+    section = render_html(cox_card).split('<section id="model">')[1].split("</section>")[0]
+    picture = section.split('<figure class="nomogram">')[1]
+    for predictor in cox_card.predictors:
+        assert predictor.label.split()[0] in picture
+    for horizon in cox_card.question.horizons:
+        assert f"at month {horizon:g}, %" in picture
+    assert "Total points" in picture
+    assert "nomogram" not in render_html(forest_card).split("</style>")[1]
