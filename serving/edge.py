@@ -46,8 +46,12 @@ PAGE_CONTENT = (
 )
 ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 
-OURS = frozenset({b"server", b"x-request-id", *(name for name, _ in SECURITY)})
+OURS = frozenset({b"server", b"x-request-id", b"riskscore-review", *(name for name, _ in SECURITY)})
 """Headers that no other layer sets."""
+
+
+UNTOLD = frozenset({"unauthorized", "forbidden", "misdirected"})
+"""Refusals of those who are not let in."""
 
 
 class Edge:
@@ -63,13 +67,24 @@ class Edge:
         What is counted.
     audit : AuditLog
         Where the line of a request goes.
+    reviews : callable, optional
+        Returns the header RiskScore-Review for an answer that is not about one model: where the
+        review of each stands; "" as long as none is loaded.
     """
 
-    def __init__(self, app: App, guard: Guard, counters: Counters, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        app: App,
+        guard: Guard,
+        counters: Counters,
+        audit: AuditLog,
+        reviews: Callable[[], str] = str,
+    ) -> None:
         self.app = app
         self.guard = guard
         self.counters = counters
         self.audit = audit
+        self.reviews = reviews
         self._routes: Routes | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -84,7 +99,7 @@ class Edge:
 
     async def _request(self, scope: Message, receive: Receive, send: Send) -> None:
         facts = Facts.of(scope)
-        answer = _Answer(send, facts, scope["scheme"] == "https")
+        answer = _Answer(send, facts, scope["scheme"] == "https", self.reviews)
         try:
             inner = self._admitted(scope, facts)
             if inner is None:
@@ -175,10 +190,11 @@ class Inside:
 class _Answer:
     """A `send` that puts problem+json in the place of any other error, and adds our headers."""
 
-    def __init__(self, send: Send, facts: Facts, tls: bool) -> None:
+    def __init__(self, send: Send, facts: Facts, tls: bool, reviews: Callable[[], str]) -> None:
         self.send = send
         self.facts = facts
         self.tls = tls
+        self.reviews = reviews
         self.foreign: Message | None = None
 
     def counted(self, receive: Receive) -> Receive:
@@ -225,6 +241,10 @@ class _Answer:
         kept = [(key, value) for key, value in headers if key.lower() not in OURS]
         kept += SECURITY
         kept.append((b"x-request-id", self.facts.id.encode()))
+        # Who is not let in is not told which models there are.
+        known = self.facts.refusal is None or self.facts.refusal.kind not in UNTOLD
+        if known and (review := self.facts.review or self.reviews()):
+            kept.append((b"riskscore-review", review.encode("ascii", "replace")))
         if not any(key.lower() == b"content-security-policy" for key, _ in headers):
             kept.append(PAGE_CONTENT if kind.startswith(b"text/html") else NO_CONTENT)
         if self.tls:

@@ -67,6 +67,9 @@ class Models:
         self._described = {
             name: _describe(model, self._reviews[name]) for name, model in self._models.items()
         }
+        self._headers = {
+            name: f'"{name}";review={review.status}' for name, review in self._reviews.items()
+        }
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Models:
@@ -130,6 +133,13 @@ class Models:
     def review(self, name: str) -> Review:
         """Return the review of a model, as it was when the service started."""
         return self._reviews[name]
+
+    def reviews(self, name: str | None = None) -> str:
+        """Return the header RiskScore-Review, of one model or of all that are served.
+
+        A list of structured fields (RFC 8941): ``"deb-tace-hcc/os/cox";review=draft``.
+        """
+        return ", ".join(self._headers.values()) if name is None else self._headers[name]
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what every answer of a model says of it, JSON-ready."""

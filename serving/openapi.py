@@ -29,6 +29,19 @@ ANY = ("unauthorized", "forbidden", "misdirected", "internal-error", "unavailabl
 BODY = ("unreadable-body", "too-large", "unsupported-media-type", "invalid-input", "unknown-model")
 
 
+REVIEW: dict[str, Any] = {
+    "RiskScore-Review": {
+        "description": (
+            "Where the review of the model that was asked stands, or of every model that is served "
+            "where none was (RFC 8941). Left out for who is not let in, and while starting."
+        ),
+        "schema": {"type": "string"},
+        "example": '"deb-tace-hcc/os/cox";review=draft',
+    }
+}
+"""The header that every answer carries."""
+
+
 def document(models: Models) -> dict[str, Any]:
     """Return the document, JSON-ready."""
     ids = [model.manifest.id for model in models]
@@ -93,6 +106,7 @@ def document(models: Models) -> dict[str, Any]:
                         "200": {
                             "description": "The card",
                             "content": {"text/html": {}, "text/markdown": {}},
+                            "headers": REVIEW,
                         },
                         **_refusals("unknown-model", *ANY),
                     },
@@ -103,7 +117,11 @@ def document(models: Models) -> dict[str, Any]:
                     "operationId": "metrics",
                     "summary": "Prometheus metrics",
                     "responses": {
-                        "200": {"description": "Metrics", "content": {"text/plain": {}}},
+                        "200": {
+                            "description": "Metrics",
+                            "content": {"text/plain": {}},
+                            "headers": REVIEW,
+                        },
                         **_refusals(*ANY),
                     },
                 }
@@ -144,7 +162,7 @@ def _probe(operation: str, summary: str) -> dict[str, Any]:
             "operationId": operation,
             "summary": summary,
             "security": [{}],
-            "responses": {"200": {"description": "Yes"}, **_refusals("unavailable")},
+            "responses": {"200": {"description": "Yes", "headers": REVIEW}, **_refusals("unavailable")},
         }
     }
 
@@ -156,18 +174,19 @@ def _refusals(*kinds: str) -> dict[str, Any]:
         by_status.setdefault(str(status), []).append(f"{title} (`{kind}`)")
     content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        status: {"description": "; ".join(titles), "content": content}
+        status: {"description": "; ".join(titles), "content": content, "headers": REVIEW}
         for status, titles in sorted(by_status.items())
     }
 
 
 def _json(description: str, schema: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"description": description, "content": content}
+    return {"description": description, "content": content, "headers": REVIEW}
 
 
 def _any(description: str) -> dict[str, Any]:
     return {
         "description": description,
         "content": {"application/json": {"schema": {"type": "object"}}},
+        "headers": REVIEW,
     }

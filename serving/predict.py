@@ -62,6 +62,7 @@ def predict(
     """
     model = models.get(request.model)
     facts.model, facts.digest = model.manifest.id, model.digest
+    facts.review = models.reviews(model.manifest.id)
     check_effort(request, len(model.manifest.predictors))
     problems = list(request.problems)
     answer: Answer | None = None

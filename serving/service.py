@@ -47,7 +47,7 @@ from starlette.routing import Route
 from riskscore.errors import RiskscoreError
 from serving.audit import AuditLog, Facts
 from serving.bento import adapt, bound_host, check_port, forget_tracking, stop_supervisor
-from serving.counters import Counters
+from serving.counters import Counters, ask_kernel_less
 from serving.edge import FACTS, Edge, Inside
 from serving.guard import ExposedError, Guard
 from serving.models import Models
@@ -58,6 +58,7 @@ from serving.request import PredictRequest, check_headers, parse_predict, read_b
 
 forget_tracking()
 adapt()
+ask_kernel_less()
 
 __all__ = ["RiskScore"]
 
@@ -127,6 +128,7 @@ class Loaded:
 
     models: Models | None = None
     openapi: Reply | None = None
+    reviews: str = ""
 
     @classmethod
     def load(cls) -> None:
@@ -135,9 +137,15 @@ class Loaded:
         models.self_test()
         counters.serve([(model, models.review(model.manifest.id).status) for model in models])
         cls.openapi = json_reply(document(models))
+        cls.reviews = models.reviews()
         cls.models = models
         gc.collect()
         gc.freeze()
+
+    @classmethod
+    def told(cls) -> str:
+        """Return the header RiskScore-Review of an answer that is not about one model."""
+        return cls.reviews
 
     @classmethod
     def ready(cls) -> Models:
@@ -153,7 +161,11 @@ def _answers(make: Callable[[Models, Request], Reply]) -> Any:
 
     async def endpoint(request: Request) -> Response:
         try:
-            return _response(make(Loaded.ready(), request))
+            models = Loaded.ready()
+            if named := request.path_params.get("id"):
+                model = models.get(named)
+                request.scope[FACTS].review = models.reviews(model.manifest.id)
+            return _response(make(models, request))
         except Refusal as refusal:
             request.scope[FACTS].refusal = refusal
             return _response(problem_reply(refusal))
@@ -261,7 +273,7 @@ class RiskScore:
 
 # The decorator has made a service of the class, which its untyped signature does not say.
 service = cast(Any, RiskScore)
-service.add_asgi_middleware(Edge, guard=guard, counters=counters, audit=audit)
+service.add_asgi_middleware(Edge, guard=guard, counters=counters, audit=audit, reviews=Loaded.told)
 service.add_asgi_middleware(Inside)
 
 
