@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from model_cards.card import Data, Estimate, Figure
+from model_cards.card import Data, Estimate, Figure, Judged
 
 __all__ = [
     "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate", "figure",
-    "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
+    "in_100", "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
     "ratio", "score", "sentence", "spread", "with_event", "with_unit",
 ]  # fmt: skip
 
@@ -125,6 +125,14 @@ def duration(value: float, unit: str) -> str:
 def pairs_in_100(concordance: float) -> str:
     """Return a concordance as pairs in 100: 0.62 is 62."""
     return f"{100 * concordance:.0f}"
+
+
+def in_100(found: Figure | Judged) -> str:
+    """Return a measured share in 100 and its interval, in whole numbers: 62 (53 to 70)."""
+    middle = f"{100 * found.value:.0f}"
+    if found.lower is None or found.upper is None:
+        return f"{middle} (no interval)"
+    return f"{middle} ({100 * found.lower:.0f} to {100 * found.upper:.0f})"
 
 
 def joined(items: Sequence[str]) -> str:

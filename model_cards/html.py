@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from model_cards.card import Card
+from model_cards.limitations import main_warnings
 from model_cards.render import render_markdown
 
 __all__ = ["render_html"]
@@ -27,11 +28,11 @@ ANCHOR = re.compile(r'^<a id="([a-z]+)"></a>\n+(?=## )', re.MULTILINE)
 
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
-FIRST_PAGE = ("summary", "purpose")
+FIRST_PAGE = ("summary",)
 """What who is in a hurry gets, with `WARNINGS`: what it predicts, for whom, how good, how sure."""
 
-WARNINGS = 4
-"""How many limitations stand on the first page; the rules are in the order of their weight."""
+WARNINGS = 5
+"""How many kinds of limitations stand on the first page, those of most weight."""
 
 
 def render_html(card: Card) -> str:
@@ -54,8 +55,8 @@ def render_html(card: Card) -> str:
         title=f"{card.question.outcome}: {card.question.title}",
         head=_html(head),
         first=first,
-        warnings=card.limitations[:WARNINGS],
-        more=len(card.limitations) - WARNINGS,
+        warnings=main_warnings(card)[:WARNINGS],
+        limitations=len(card.limitations),
         not_for=card.statements.use.out_of_scope,
         plots=[(plot.title, Markup(plot.draw())) for plot in card.performance.plots],
         nomogram=card.nomogram and (card.nomogram.title, Markup(card.nomogram.draw())),

@@ -23,7 +23,7 @@ from model_cards.formats import (
 __all__ = [
     "EVENTS_PER_EFFECT", "EVENTS_PER_EFFECT_FOREST", "FEWEST_AT_RISK", "FEWEST_IN_LEVEL", "LOSS",
     "NOT_PROPORTIONAL", "RULES", "SLOPE_OFF", "TIMES_OFF", "WEAK_CONCORDANCE", "WIDEST",
-    "limitations",
+    "limitations", "main_warnings",
 ]  # fmt: skip
 
 EVENTS_PER_EFFECT = 10
@@ -53,6 +53,13 @@ def limitations(card: Card) -> Card:
     """Return the card with the limitations that its own numbers imply."""
     found = [Limitation(name, text) for name, rule in RULES.items() for text in rule(card)]
     return replace(card, limitations=tuple(found))
+
+
+def main_warnings(card: Card) -> list[str]:
+    """Return what the first page says of the limitations: a short line a rule, by their weight."""
+    broken = dict.fromkeys(item.rule for item in card.limitations)
+    short = [IN_SHORT[rule] for rule in broken]
+    return [text if isinstance(text, str) else text(card) for text in short]
 
 
 def _reconstructed(card: Card) -> Iterator[str]:
@@ -87,6 +94,12 @@ def _internal(card: Card) -> Iterator[str]:
         yield "Nobody measured how well predicted and observed survival agree."
 
 
+def _tested_in_short(card: Card) -> str:
+    if not card.performance.external:
+        return "It was not tested on other patients."
+    return "Nobody measured how well its risks agree with what happened."
+
+
 def _slope(card: Card) -> Iterator[str]:
     judged = card.performance.judged
     if judged and judged.slope and abs(judged.slope.value - 1) > SLOPE_OFF:
@@ -101,6 +114,17 @@ def _slope(card: Card) -> Iterator[str]:
                 f"{_spread(found.slope.value)}: calibration slope {figure(found.slope)}; "
                 "1 would be right."
             )
+
+
+def _spread_in_short(card: Card) -> str:
+    judged = (card.performance.judged, *card.performance.external)
+    slopes = [found.slope.value for found in judged if found and found.slope]
+    off = [slope for slope in slopes if abs(slope - 1) > SLOPE_OFF]
+    if all(slope < 1 for slope in off):
+        return "Its high risks are too high, and its low ones too low."
+    if all(slope > 1 for slope in off):
+        return "Its high risks are too low, and its low ones too high."
+    return "How far its risks lie apart is not right."
 
 
 def _spread(slope: float) -> str:
@@ -270,6 +294,12 @@ def _unscored(card: Card) -> Iterator[str]:
         )
 
 
+def _unscored_in_short(card: Card) -> str:
+    if card.performance.refits_failed:
+        return "Some runs of its test failed: the records barely support it."
+    return "Its test left some records out."
+
+
 def _no_interval(card: Card) -> Iterator[str]:
     if not card.intervals.available:
         how = card.intervals.how
@@ -302,11 +332,13 @@ def _has_trees(card: Card) -> bool:
     return not isinstance(card.model, CoxModel) and card.model.trees is not None
 
 
+SLOPE = "slope far from 1"
+
 RULES: dict[str, Callable[[Card], Iterator[str]]] = {
     "reconstructed": _reconstructed,
     "origin not stated": _origin,
     "internal figures only": _internal,
-    "slope far from 1": _slope,
+    SLOPE: _slope,
     "events off elsewhere": _off,
     "sample size": _sample_size,
     "effects change with time": _not_proportional,
@@ -324,3 +356,26 @@ RULES: dict[str, Callable[[Card], Iterator[str]]] = {
     "thinned curve": _thinned,
 }
 """Every rule by name, in the order of the card; a rule yields a sentence for each breach."""
+
+IN_SHORT: dict[str, str | Callable[[Card], str]] = {
+    "reconstructed": "No patient's data were used: the records were made to fit published figures.",
+    "origin not stated": "Nobody said where its records come from.",
+    "internal figures only": _tested_in_short,
+    SLOPE: _spread_in_short,
+    "events off elsewhere": "On other patients the number of events was not what it expects.",
+    "sample size": "It learnt from too few records.",
+    "effects change with time": "What matters early may not matter later; it takes both for one.",
+    "events per effect": "It learnt from few events: on other records it could look different.",
+    "repeated records": "Some patients are in the records more than once.",
+    "weak concordance": "It hardly tells who fares worse.",
+    "flattering concordance": "It looks better on the records it learnt from than on others.",
+    "out-of-bag coverage": _unscored_in_short,
+    "small level": "Some groups were too small to learn from: their answers are guesses.",
+    "few at risk": "At the last times few were still followed.",
+    "horizon beyond follow-up": "It says nothing about times beyond its follow-up.",
+    "no interval": "It does not say how sure it is.",
+    "wide bounds": "Many of its answers are very unsure.",
+    "stability only": "Its bands do not say how far it is from the truth.",
+    "thinned curve": "Between the times that it keeps, its answers are those of the time before.",
+}
+"""Every rule in plain words, without a number: what the first page has room for."""

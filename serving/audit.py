@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from serving.problems import Refusal
 
-__all__ = ["AuditLog", "Facts", "process_id", "request_id", "told"]
+__all__ = ["AuditLog", "Facts", "request_id", "told"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -144,7 +144,7 @@ class AuditLog:
         """Write one line. Never raises: a full disk must not take predictions down."""
         stream = sys.stdout if self.stream is None else self.stream
         try:
-            stream.write(json.dumps({**content, "pid": process_id()}) + "\n")
+            stream.write(json.dumps({**content, "pid": os.getpid()}) + "\n")
             stream.flush()
         except (OSError, ValueError) as error:
             self.lost += 1
@@ -153,22 +153,6 @@ class AuditLog:
             if self.lost == 1:
                 reason = getattr(error, "strerror", None) or "the log is closed"
                 _complain(f"audit lines are being lost ({reason}); make room for the log\n")
-
-
-_process_id = os.getpid()
-
-
-def process_id() -> int:
-    """Return this process's number, without asking the kernel at every request."""
-    return _process_id
-
-
-def _forked() -> None:
-    global _process_id
-    _process_id = os.getpid()
-
-
-os.register_at_fork(after_in_child=_forked)
 
 
 def request_id(sent: bytes = b"") -> str:

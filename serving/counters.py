@@ -18,18 +18,16 @@ Every label comes from a manifest or from this code, so what clients send cannot
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from riskscore import RiskModel
 from riskscore.prediction import Answer
-from serving.audit import Facts, process_id
+from serving.audit import Facts
 
-__all__ = ["Counters", "ask_kernel_less"]
+__all__ = ["Counters"]
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -115,22 +113,6 @@ class Counters:
     def lost(self) -> None:
         """Count an audit line that could not be written."""
         self._lost.inc()
-
-
-def ask_kernel_less(pid: int | None = None) -> bool:
-    """Let metrics of several processes take the process's number from `process_id`.
-
-    prometheus_client asks the kernel for it at every increment, some twenty times a request: where
-    system calls are slow, in a sandbox, that was a twelfth of the whole. Only before the first
-    metric of this process: two writers of one file would spoil it. Returns whether it was done.
-    """
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if not folder or not values.ValueClass._multiprocess:
-        return False
-    if any(Path(folder).glob(f"*_{pid or process_id()}.db")):
-        return False
-    values.ValueClass = values.MultiProcessValue(process_id)
-    return True
 
 
 class _ModelCounters:

@@ -162,7 +162,10 @@ def _probe(operation: str, summary: str) -> dict[str, Any]:
             "operationId": operation,
             "summary": summary,
             "security": [{}],
-            "responses": {"200": {"description": "Yes", "headers": REVIEW}, **_refusals("unavailable")},
+            "responses": {
+                "200": {"description": "Yes", "headers": REVIEW},
+                **_refusals("unavailable"),
+            },
         }
     }
 

@@ -47,7 +47,7 @@ from starlette.routing import Route
 from riskscore.errors import RiskscoreError
 from serving.audit import AuditLog, Facts
 from serving.bento import adapt, bound_host, check_port, forget_tracking, stop_supervisor
-from serving.counters import Counters, ask_kernel_less
+from serving.counters import Counters
 from serving.edge import FACTS, Edge, Inside
 from serving.guard import ExposedError, Guard
 from serving.models import Models
@@ -58,7 +58,6 @@ from serving.request import PredictRequest, check_headers, parse_predict, read_b
 
 forget_tracking()
 adapt()
-ask_kernel_less()
 
 __all__ = ["RiskScore"]
 

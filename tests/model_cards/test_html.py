@@ -64,7 +64,7 @@ def test_sections_can_be_named_and_headers_have_a_scope(card: Card) -> None:
     """Each section that others point to has its id once, the summary first."""
     found = tags(card)
     ids = [a["id"] for tag, a in found if tag == "section" and "id" in a]
-    assert ids[:2] == ["summary", "purpose"]
+    assert ids[:3] == ["summary", "not-for", "warnings"]
     assert len(set(ids)) == len(ids)
     assert set(ids) >= {"data", "predictors", "performance", "model", "examples", "limitations"}
     assert all(a.get("scope") == "col" for tag, a in found if tag == "th")

@@ -47,7 +47,7 @@ def test_what_the_card_tells(bundle: Path) -> None:
     assert "3 refits" in text
     few = [item.text for item in card.limitations if item.rule == "events per effect"]
     if bundle.name == "tree":
-        assert "This pipeline with SurvivalTree (sksurv) estimates" in text
+        assert "The model is a pipeline with SurvivalTree (sksurv)." in text
         assert f"The model has 1 tree with {card.model.leaves} leaves" in text
         assert "a model of trees wants 200 or more" in few[0]
         assert "demonstrates the software only" in text
