@@ -239,7 +239,11 @@ class Prediction:
 
 def nullable(values: FloatArray) -> list[Any]:
     """Return an array as JSON-ready lists; what is not a number becomes None."""
+    missing = np.isnan(values)
+    if not missing.any():
+        plain: list[Any] = values.tolist()
+        return plain
     listed = values.astype(object)
-    listed[np.isnan(values)] = None
+    listed[missing] = None
     nullable: list[Any] = listed.tolist()
     return nullable
