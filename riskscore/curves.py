@@ -26,8 +26,11 @@ def positions(grid: FloatArray, times: FloatArray) -> IntArray:
     return np.searchsorted(grid, times, side="right") - 1
 
 
-def at(curves: FloatArray, position: IntArray) -> FloatArray:
+def at(curves: FloatArray, position: IntArray, early: bool | None = None) -> FloatArray:
     """Return the curves where `positions` says, of shape (n_patients, n_positions).
+
+    `early`: whether a position is before all; who reads many curves at the same positions has
+    looked already.
 
     Examples
     --------
@@ -35,7 +38,7 @@ def at(curves: FloatArray, position: IntArray) -> FloatArray:
     array([[1. , 0.8, 0.8, 0.4]])
     """
     found: FloatArray = curves.take(position, axis=1)  # -1 takes the last, mended below
-    if position.min() < 0:
+    if (position.min() < 0) if early is None else early:
         found[:, position < 0] = 1.0
     return found
 

@@ -89,6 +89,7 @@ class RiskModel:
         self._grid: FloatArray = np.array(self.manifest.times)
         self._horizons: FloatArray = np.array(self.manifest.outcome.horizons)
         self._horizon_positions = curves.positions(self._grid, self._horizons)
+        self._horizons_early = bool(self._horizon_positions.min() < 0)
         self._widths = curves.interval_widths(self._grid, float(self._horizons[-1]))
         self._cuts: FloatArray = np.array(self.manifest.risk_groups["cut_points"], dtype=float)
         self._groups: list[str] = self.manifest.risk_groups["labels"]
@@ -281,16 +282,18 @@ class RiskModel:
     ) -> Answer:
         if times is None:
             when, position = self._horizons, self._horizon_positions
+            early = self._horizons_early
         else:
             when, wrong = self._when(times)
             problems = [*wrong, *problems]
             position = curves.positions(self._grid, when)
+            early = bool((position < 0).any())
         checked(X, problems)
         if len(X) <= ROWS_AT_ONCE:
-            reduced = self._reduced(X, position)
+            reduced = self._reduced(X, position, early)
         else:
             parts = [
-                self._reduced(X[start : start + ROWS_AT_ONCE], position)
+                self._reduced(X[start : start + ROWS_AT_ONCE], position, early)
                 for start in range(0, len(X), ROWS_AT_ONCE)
             ]
             reduced = tuple(np.concatenate(part) for part in zip(*parts, strict=True))
@@ -331,13 +334,15 @@ class RiskModel:
         survival, lower, upper, score = (np.concatenate(p) for p in zip(*parts, strict=True))
         return survival, lower, upper, score
 
-    def _reduced(self, X: FloatArray, position: NDArray[np.intp]) -> tuple[FloatArray, ...]:
+    def _reduced(
+        self, X: FloatArray, position: NDArray[np.intp], early: bool
+    ) -> tuple[FloatArray, ...]:
         """Return what an answer keeps of the curves, which can be long."""
         survival, lower, upper, score = self._session.run(OUTPUTS, {"x": X})
         return (
-            curves.at(survival, position),
-            curves.at(lower, position),
-            curves.at(upper, position),
+            curves.at(survival, position, early),
+            curves.at(lower, position, early),
+            curves.at(upper, position, early),
             curves.median(self._grid, survival),
             curves.restricted_mean(survival, self._widths),
             score,

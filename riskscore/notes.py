@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,8 @@ class Notes:
         repeated = training.get("rows") != training.get("patients")
         self._row_word = "row" if repeated else "patient"
         self._envelope = Envelope(manifest.envelope, manifest.predictors)
+        # Most ask for the same times.
+        self._scarce = lru_cache(maxsize=64)(self._scarce_of)
 
     def of(self, X: FloatArray, times: FloatArray, median: FloatArray) -> list[tuple[str, ...]]:
         """Return each patient's notes; empty when there is nothing to say.
@@ -52,7 +56,7 @@ class Notes:
             The median survival times.
         """
         notes = self._envelope.notes(X)
-        if scarce := self._scarce(times):
+        if scarce := self._scarce(tuple(times.tolist())):
             notes = [(*found, *scarce) for found in notes]
         if self._manifest.grid != "thinned":
             return notes
@@ -74,11 +78,11 @@ class Notes:
                 notes[i] = (*notes[i], text)
         return notes
 
-    def _scarce(self, times: FloatArray) -> tuple[str, ...]:
+    def _scarce_of(self, times: tuple[float, ...]) -> tuple[str, ...]:
         """Return a note for each time at which few training rows were still followed."""
         unit, word = self._manifest.study.time_unit, self._row_word
         notes = []
-        for t in times.tolist():
+        for t in times:
             exact = self._followed.get(t)
             # Between grid times the number is not kept; it is at most that of the time before.
             k = int(self._grid.searchsorted(t, side="right")) - 1

@@ -112,13 +112,14 @@ def encode_columns(
 def encode_values(values: Sequence[Any], predictor: Predictor) -> tuple[FloatArray, list[Problem]]:
     """Return one predictor's values as numbers (NaN where refused), and the problems found."""
     if predictor.is_category:
-        index = predictor.index
+        get = predictor.index.get
         try:
-            encoded = np.array([index.get(v, math.nan) for v in values], dtype=np.float64)
+            found = [get(v) for v in values]
         except TypeError:  # an unhashable value, such as a list
-            encoded = np.array(
-                [index.get(v, math.nan) if isinstance(v, str) else math.nan for v in values]
-            )
+            found = [get(v) if isinstance(v, str) else None for v in values]
+        encoded = np.array(found, dtype=np.float64)  # None becomes NaN
+        if None not in found:
+            return encoded, []
         refused = np.isnan(encoded)
     else:
         assert predictor.range is not None

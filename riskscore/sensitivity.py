@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,8 @@ class Sensitivity:
         sizes = [len(p.levels) for p in predictors]
         # Mixed-radix weights turn a patient's levels into the number of the combination.
         self._weights: FloatArray = np.cumprod([1, *sizes[:0:-1]])[::-1].astype(float)
+        # Most ask for the same times.
+        self._positions = lru_cache(maxsize=64)(self._positions_of)
         shape = (math.prod(sizes), len(self.times))
         self._survival = {
             name: _array(content["survival"][name], shape) for name in ("least", "most", *ENVELOPE)
@@ -90,8 +93,9 @@ class Sensitivity:
         lowest, highest : ndarray of shape (n_patients, n_times)
         """
         rows, columns = self._place(X, times)
+        early = bool(columns.min() < 0)
         lower, upper = (
-            curves.at(self._survival[name].take(rows, axis=0), columns) for name in ENVELOPE
+            curves.at(self._survival[name].take(rows, axis=0), columns, early) for name in ENVELOPE
         )
         return lower, upper
 
@@ -112,7 +116,10 @@ class Sensitivity:
 
     def _place(self, X: FloatArray, times: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         rows = (X @ self._weights).astype(np.intp)
-        return rows, curves.positions(self.times, times)
+        return rows, self._positions(tuple(times.tolist()))
+
+    def _positions_of(self, times: tuple[float, ...]) -> NDArray[np.intp]:
+        return curves.positions(self.times, np.array(times))
 
 
 def _array(values: object, shape: tuple[int, int]) -> FloatArray:

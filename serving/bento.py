@@ -4,8 +4,8 @@
   context lives that long and every full garbage collection walks all of them: `TimeLimit` cancels.
 - BentoML runs its metrics and traces outside every middleware of ours, and labels them with the
   path as it was sent: `Edge` goes to the front.
-- It makes a span of every request even where no exporter is set, and throws it away: a fifth of what
-  an empty endpoint costs. Without an exporter there are no spans.
+- It makes a span of every request even where no exporter is set, and throws it away, at a fifth of
+  what an empty endpoint costs: without an exporter there are no spans.
 - Its supervisor looks every 10 s whether a worker has died: every second, here.
 
 With any other version nothing is changed: the service works, with a slower tail, and says so.

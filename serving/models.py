@@ -13,7 +13,7 @@ from riskscore import BundleError, RiskModel, __version__, load_model
 from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
 from riskscore.review import Review
-from serving.problems import Refusal, Reply
+from serving.problems import Refusal, Reply, json_begin
 
 __all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
 
@@ -67,6 +67,7 @@ class Models:
         self._described = {
             name: _describe(model, self._reviews[name]) for name, model in self._models.items()
         }
+        self._begins = {name: json_begin({"model": told}) for name, told in self._described.items()}
         self._headers = {
             name: f'"{name}";review={review.status}' for name, review in self._reviews.items()
         }
@@ -144,6 +145,10 @@ class Models:
     def describe(self, name: str) -> dict[str, Any]:
         """Return what every answer of a model says of it, JSON-ready."""
         return self._described[name]
+
+    def begin(self, name: str) -> bytes:
+        """Return how every answer of a model begins: `describe`, as JSON already."""
+        return self._begins[name]
 
     def listing(self) -> dict[str, Any]:
         """Return the default's id and what there is to say of each model, JSON-ready."""

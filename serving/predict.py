@@ -11,7 +11,7 @@ from riskscore.errors import Problem
 from riskscore.prediction import Answer
 from serving.audit import Facts, told
 from serving.models import Models
-from serving.problems import Refusal, Reply, json_reply, problem_reply
+from serving.problems import Refusal, Reply, begun_reply, problem_reply
 from serving.request import PredictRequest, check_effort
 
 __all__ = ["fault", "predict", "respond"]
@@ -38,7 +38,9 @@ def respond(
     """
     known = Facts("") if facts is None else facts
     try:
-        return json_reply(predict(models, request, known, count))
+        content = predict(models, request, known, count)
+        del content["model"]  # which is long, and JSON already
+        return begun_reply(models.begin(known.model), content)
     except Refusal as refusal:
         known.refusal = refusal
         return problem_reply(refusal)

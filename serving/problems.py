@@ -19,7 +19,9 @@ __all__ = [
     "PROBLEM_JSON",
     "Refusal",
     "Reply",
+    "begun_reply",
     "foreign_reply",
+    "json_begin",
     "json_reply",
     "problem_reply",
 ]
@@ -122,6 +124,16 @@ class Reply:
 def json_reply(content: object) -> Reply:
     """Return a 200 with `content` as JSON; a number that JSON does not have raises `ValueError`."""
     return Reply(200, _json(content))
+
+
+def begun_reply(begin: bytes, content: dict[str, Any]) -> Reply:
+    """Return a 200 whose first members are JSON already: ``{"model": {...}`` without its end."""
+    return Reply(200, begin + b"," + _json(content)[1:])
+
+
+def json_begin(content: dict[str, Any]) -> bytes:
+    """Return what `begun_reply` takes, of a dictionary that every answer begins with."""
+    return _json(content)[:-1]
 
 
 def problem_reply(refusal: Refusal) -> Reply:

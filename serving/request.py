@@ -91,6 +91,8 @@ def check_headers(content_type: str, content_encoding: str = "") -> None:
     Refusal
         415.
     """
+    if content_type == "application/json" and not content_encoding:
+        return  # the usual, correct request
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charset = next((p[8:].strip('"') for p in parameters if p.startswith("charset=")), "utf-8")
     kind = "unsupported-media-type"
