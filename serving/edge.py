@@ -68,8 +68,8 @@ class Edge:
     audit : AuditLog
         Where the line of a request goes.
     reviews : callable, optional
-        Returns the header RiskScore-Review for an answer that is not about one model: where the
-        review of each stands; "" as long as none is loaded.
+        Returns the header RiskScore-Review for an answer that is not about one model, given
+        whether the models may be named; "" as long as none is loaded.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Edge:
         guard: Guard,
         counters: Counters,
         audit: AuditLog,
-        reviews: Callable[[], str] = str,
+        reviews: Callable[[bool], str] = lambda named: "",
     ) -> None:
         self.app = app
         self.guard = guard
@@ -190,7 +190,7 @@ class Inside:
 class _Answer:
     """A `send` that puts problem+json in the place of any other error, and adds our headers."""
 
-    def __init__(self, send: Send, facts: Facts, tls: bool, reviews: Callable[[], str]) -> None:
+    def __init__(self, send: Send, facts: Facts, tls: bool, reviews: Callable[[bool], str]) -> None:
         self.send = send
         self.facts = facts
         self.tls = tls
@@ -241,12 +241,16 @@ class _Answer:
         kept = [(key, value) for key, value in headers if key.lower() not in OURS]
         kept += SECURITY
         kept.append((b"x-request-id", self.facts.id.encode()))
-        # Who is not let in is not told which models there are.
-        known = self.facts.refusal is None or self.facts.refusal.kind not in UNTOLD
-        if known and (review := self.facts.review or self.reviews()):
+        if review := self.facts.review or self.reviews(self._may_name()):
             kept.append((b"riskscore-review", review.encode("ascii", "replace")))
         if not any(key.lower() == b"content-security-policy" for key, _ in headers):
             kept.append(PAGE_CONTENT if kind.startswith(b"text/html") else NO_CONTENT)
         if self.tls:
             kept.append(ONLY_TLS)
         await self.send({"type": "http.response.start", "status": status, "headers": kept})
+
+    def _may_name(self) -> bool:
+        """Whether the models may be named: not to who is not let in, nor by a probe."""
+        refusal = self.facts.refusal
+        known = refusal is None or refusal.kind not in UNTOLD
+        return known and self.facts.route not in PROBES

@@ -142,6 +142,10 @@ class Models:
         """
         return ", ".join(self._headers.values()) if name is None else self._headers[name]
 
+    def statuses(self) -> str:
+        """Return the header RiskScore-Review for who may not know which models are served."""
+        return ", ".join(dict.fromkeys(review.status for review in self._reviews.values()))
+
     def describe(self, name: str) -> dict[str, Any]:
         """Return what every answer of a model says of it, JSON-ready."""
         return self._described[name]

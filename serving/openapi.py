@@ -33,7 +33,8 @@ REVIEW: dict[str, Any] = {
     "RiskScore-Review": {
         "description": (
             "Where the review of the model that was asked stands, or of every model that is served "
-            "where none was (RFC 8941). Left out for who is not let in, and while starting."
+            "where none was (RFC 8941); to who is not let in, and by probes, the statuses alone. "
+            "Left out while starting."
         ),
         "schema": {"type": "string"},
         "example": '"deb-tace-hcc/os/cox";review=draft',

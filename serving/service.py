@@ -127,7 +127,7 @@ class Loaded:
 
     models: Models | None = None
     openapi: Reply | None = None
-    reviews: str = ""
+    reviews: tuple[str, str] = ("", "")
 
     @classmethod
     def load(cls) -> None:
@@ -136,15 +136,15 @@ class Loaded:
         models.self_test()
         counters.serve([(model, models.review(model.manifest.id).status) for model in models])
         cls.openapi = json_reply(document(models))
-        cls.reviews = models.reviews()
+        cls.reviews = (models.statuses(), models.reviews())
         cls.models = models
         gc.collect()
         gc.freeze()
 
     @classmethod
-    def told(cls) -> str:
+    def told(cls, named: bool) -> str:
         """Return the header RiskScore-Review of an answer that is not about one model."""
-        return cls.reviews
+        return cls.reviews[named]
 
     @classmethod
     def ready(cls) -> Models:

@@ -28,7 +28,7 @@ from riskscore import load_model
 from riskscore.bundle import shipped_bundles
 from tests.benchmarks.serving_server import started
 
-__all__ = ["measure"]
+__all__ = ["MODEL", "SCRIPT", "load", "measure"]
 
 ROUNDS, SECONDS = 9, 2
 MODEL = "deb-tace-hcc/os/cox"
@@ -70,12 +70,12 @@ def measure() -> Iterator[str]:
                 own = home / kind
                 own.mkdir()
                 servers[kind] = stack.enter_context(started(service, own, variables))
-                _wrk(f"{servers[kind].url}/v1/predict", 32, home, 2)
+                load(f"{servers[kind].url}/v1/predict", 32, home, 2)
             for _ in range(ROUNDS):
                 for kind, server in servers.items():
                     url = f"{server.url}/v1/predict"
-                    _, median, p99, _ = _wrk(url, 1, home, SECONDS)
-                    rate, _, _, errors = _wrk(url, 32, home, SECONDS)
+                    _, median, p99, _ = load(url, 1, home, SECONDS)
+                    rate, _, _, errors = load(url, 32, home, SECONDS)
                     workers = psutil.Process(server.pid).children(True)
                     rss = sum(worker.memory_info().rss for worker in workers)
                     rounds[kind].append((median, p99, rate, rss / 1e6, errors))
@@ -90,7 +90,7 @@ def measure() -> Iterator[str]:
             yield f"service / {other}: median {median:.2f}, p99 {p99:.2f}, requests/s {rate:.2f}"
 
 
-def _wrk(url: str, connections: int, home: Path, seconds: int) -> tuple[float, float, float, float]:
+def load(url: str, connections: int, home: Path, seconds: int) -> tuple[float, float, float, float]:
     """Return requests a second, median and 99th percentile in milliseconds, and errors."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     printed = subprocess.run(

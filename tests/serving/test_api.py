@@ -91,6 +91,23 @@ def test_a_review_counts_for_the_bundle_it_names(cox_bundle: Path, tmp_path: Pat
         Models.from_environment(required)
 
 
+def test_every_answer_says_where_the_review_stands(client: httpx.Client) -> None:
+    """Of the model that was asked; of all where none was; probes name none."""
+    listed = client.get("/v1/models")
+    each = [f'"{m["id"]}";review={m["review_status"]}' for m in listed.json()["models"]]
+    about_all = (listed, client.get("/nothing/here"), client.post("/v1/predict", content=b"{"))
+    assert [r.headers["RiskScore-Review"] for r in about_all] == [", ".join(each)] * 3
+    about_one = (
+        client.get(f"/v1/models/{COX}"),
+        client.get(f"/v1/models/{COX}/card"),
+        client.post("/v1/predict", json={"model": COX, "patients": [PATIENT]}),
+        client.post("/v1/predict", json={"model": COX, "patients": [{}]}),
+    )
+    assert [r.status_code for r in about_one] == [200, 404, 200, 422]
+    assert {r.headers["RiskScore-Review"] for r in about_one} == {f'"{COX}";review=draft'}
+    assert client.get("/readyz").headers["RiskScore-Review"] == "draft"
+
+
 def test_the_documents_examples_work(client: httpx.Client) -> None:
     """One alternative a model, each with an example that is answered as the document says."""
     found = client.get("/openapi.json").json()
@@ -229,6 +246,12 @@ def test_bentoml_is_the_version_that_was_tried() -> None:
         "found = [m.cls for m in ServiceAppFactory(service, is_main=True).middlewares]\n"
         "assert found[0] is Edge and TimeLimit in found, found\n"
         "assert traffic.TimeoutMiddleware not in found\n"
+        "from bentoml._internal.configuration.containers import BentoMLContainer\n"
+        "from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware\n"
+        "assert OpenTelemetryMiddleware not in found  # no exporter, no spans\n"
+        "BentoMLContainer.tracing.exporter_type.set('in_memory')\n"
+        "found = [m.cls for m in ServiceAppFactory(service, is_main=True).middlewares]\n"
+        "assert OpenTelemetryMiddleware in found, found\n"
         "print('as it was')\n"
     )
     assert python(code).splitlines()[-1] == "as it was"

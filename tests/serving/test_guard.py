@@ -106,6 +106,8 @@ def test_a_refusal_says_how_to_ask_and_every_answer_is_hardened(guarded: Server)
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert refused.json()["type"].endswith(":unauthorized")
+    # Who is not let in is not told which models there are.
+    assert refused.headers["RiskScore-Review"] == "draft"
     for response in (refused, httpx.get(f"{guarded.url}/readyz")):
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Cache-Control"] == "no-store"
