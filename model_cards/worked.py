@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from model_cards.card import CoxModel, Worked, WorkedStep
+from model_cards.card import CoxModel, CoxTerm, Worked, WorkedStep
 from model_cards.formats import coefficient
 
 __all__ = ["worked"]
@@ -27,8 +27,8 @@ def worked(model: CoxModel, name: str, inputs: Mapping[str, str | float]) -> Wor
     """
     steps = []
     for term in model.terms:
-        value = _value(term.term, inputs)
-        if value is None or term.knots:
+        value = _spline(term, inputs) if term.knots else _value(term.term, inputs)
+        if value is None:
             return None
         product = _printed(term.coef) * (_printed(value) - _printed(term.at_baseline))
         steps.append(WorkedStep(term.term, value, term.coef, term.at_baseline, product))
@@ -47,6 +47,27 @@ def _value(term: str, inputs: Mapping[str, str | float]) -> float | None:
     if not isinstance(found, float | int):
         return None
     return math.log(found) if is_log else float(found)
+
+
+def _spline(term: CoxTerm, inputs: Mapping[str, str | float]) -> float | None:
+    """Return the value of one part of a spline, from the knots as they are printed.
+
+    The part without a mark is the number itself; with k marks, the k-th cubic one. Harrell,
+    Regression Modeling Strategies (2015), section 2.4.5.
+    """
+    name = term.term.rstrip("'")
+    part = len(term.term) - len(name)
+    x = inputs.get(name)
+    if not isinstance(x, float | int) or not part:
+        return None if isinstance(x, str | None) else float(x)
+    knots = [_printed(knot) for knot in term.knots]
+    own, before, last = knots[part - 1], knots[-2], knots[-1]
+
+    def cube(knot: float) -> float:
+        return max(_printed(x) - knot, 0.0) ** 3
+
+    straight = cube(before) * (last - own) - cube(last) * (before - own)
+    return (cube(own) - straight / (last - before)) / (last - knots[0]) ** 2
 
 
 def _printed(value: float) -> float:
