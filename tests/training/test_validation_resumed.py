@@ -115,6 +115,9 @@ def test_every_method_gives_what_it_gives_at_one_go(
 
 
 RUN = """
+import signal
+# Started in the background, a shell's children ignore Ctrl-C unless told.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from training.__main__ import main
 from training.validation import keeping, resampling
