@@ -58,8 +58,10 @@ def _spline(term: CoxTerm, inputs: Mapping[str, str | float]) -> float | None:
     name = term.term.rstrip("'")
     part = len(term.term) - len(name)
     x = inputs.get(name)
-    if not isinstance(x, float | int) or not part:
-        return None if isinstance(x, str | None) else float(x)
+    if x is None or isinstance(x, str):
+        return None
+    if not part:
+        return float(x)
     knots = [_printed(knot) for knot in term.knots]
     own, before, last = knots[part - 1], knots[-2], knots[-1]
 
