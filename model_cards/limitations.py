@@ -364,7 +364,7 @@ IN_SHORT: dict[str, str | Callable[[Card], str]] = {
     SLOPE: _spread_in_short,
     "events off elsewhere": "On other patients the number of events was not what it expects.",
     "sample size": "It learnt from too few records.",
-    "effects change with time": "It takes effects to be the same at all times; the data speak against that.",
+    "effects change with time": "It takes effects as constant in time; the data speak against it.",
     "events per effect": "It learnt from few events: on other records it could look different.",
     "repeated records": "Some patients are in the records more than once.",
     "weak concordance": "It hardly tells who fares worse.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["at", "interval_widths", "median", "positions", "restricted_mean"]
+__all__ = ["at", "interval_widths", "median", "positions", "possible_medians", "restricted_mean"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -43,17 +43,22 @@ def at(curves: FloatArray, position: IntArray, early: bool | None = None) -> Flo
     return found
 
 
-def median(grid: FloatArray, curves: FloatArray) -> FloatArray:
-    """Return the first time at which each curve is at or below 0.5; NaN if it never is.
+def possible_medians(grid: FloatArray) -> FloatArray:
+    """Return the times of the grid, then NaN for a curve that stays above one half."""
+    return np.append(grid, np.nan)
+
+
+def median(curves: FloatArray, possible: FloatArray) -> FloatArray:
+    """Return the first time at which each curve is at or below 0.5, of its `possible_medians`.
 
     Examples
     --------
-    >>> median(np.array([2.0, 5.0]), np.array([[0.8, 0.4], [0.9, 0.6]]))
+    >>> median(np.array([[0.8, 0.4], [0.9, 0.6]]), np.array([2.0, 5.0, np.nan]))
     array([ 5., nan])
     """
     # The number of times above one half is the position of the first that is not.
     first = (curves > 0.5).sum(axis=1)
-    found: FloatArray = np.append(grid, np.nan).take(first)
+    found: FloatArray = possible.take(first)
     return found
 
 

@@ -91,6 +91,7 @@ class RiskModel:
         self._horizon_positions = curves.positions(self._grid, self._horizons)
         self._horizons_early = bool(self._horizon_positions.min() < 0)
         self._widths = curves.interval_widths(self._grid, float(self._horizons[-1]))
+        self._possible_medians = curves.possible_medians(self._grid)
         self._cuts: FloatArray = np.array(self.manifest.risk_groups["cut_points"], dtype=float)
         self._groups: list[str] = self.manifest.risk_groups["labels"]
         self._notes = Notes(self.manifest)
@@ -343,7 +344,7 @@ class RiskModel:
             curves.at(survival, position, early),
             curves.at(lower, position, early),
             curves.at(upper, position, early),
-            curves.median(self._grid, survival),
+            curves.median(survival, self._possible_medians),
             curves.restricted_mean(survival, self._widths),
             score,
         )

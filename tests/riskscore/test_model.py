@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 import riskscore
-from riskscore import BundleError, InputError, load_model
+from riskscore import BundleError, InputError, ModelError, load_model
 from riskscore.model import ROWS_AT_ONCE, RiskModel
+from riskscore.prediction import FEW, nullable
 
 mpl.use("Agg")
 
@@ -135,6 +136,18 @@ def test_records_are_json(cox: RiskModel, patient: dict[str, str]) -> None:
         "survival", "survival_lower", "survival_upper", "median", "rmst", "risk_score",
         "risk_group", "notes",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [1, FEW], ids=["few", "many"])
+def test_what_is_not_a_number_is_none_and_infinite_is_an_error(rows: int) -> None:
+    """Few values and many go different ways to the same end."""
+    values = np.tile([0.25, np.nan, 1.0], (rows, 1))
+    assert nullable(values) == [[0.25, None, 1.0]] * rows
+    assert nullable(values[:, 0]) == [0.25] * rows
+    for infinite in (np.inf, -np.inf):
+        values[-1, 2] = infinite
+        with pytest.raises(ModelError, match="infinite"):
+            nullable(values)
 
 
 def test_a_patient_unlike_any_in_training_is_told_so(forest: RiskModel, cox: RiskModel) -> None:

@@ -27,7 +27,7 @@ def test_a_server_is_locked_to_what_was_tested() -> None:
     names = {key.split("==")[0]: key for key in server}
     everything = {(key.split(";")[0].strip(), hashes) for key, hashes in project.items()}
     assert {(key.split(";")[0].strip(), hashes) for key, hashes in server.items()} <= everything
-    assert {"bentoml", "onnxruntime", "numpy", "uvloop", "httptools"} <= set(names)
+    assert {"bentoml", "onnxruntime", "numpy", "uvloop", "httptools", "orjson"} <= set(names)
     assert not {"scikit-survival", "scikit-learn", "skl2onnx", "onnx", "lifelines"} & set(names)
     assert all("--hash=sha256:" in hashes for hashes in server.values())
 
