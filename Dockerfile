@@ -13,7 +13,7 @@ RUN python -m venv /opt/venv \
  && /opt/venv/bin/python -m pip uninstall --yes pip
 
 FROM python:${PYTHON}-slim
-RUN useradd --system --uid 10001 --no-create-home riskscore
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin riskscore
 COPY --from=packages /opt/venv /opt/venv
 COPY riskscore /srv/riskscore
 COPY serving /srv/serving

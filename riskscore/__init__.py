@@ -5,6 +5,12 @@
 'Overall survival'
 """
 
+import os
+
+# From 1.29 on, onnxruntime leaves a device's number at home and reports model, hashes and run times
+# to its makers, unless this is set before it is first imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 from riskscore.errors import (
     BundleError,
     InputError,

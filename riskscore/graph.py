@@ -11,6 +11,10 @@ __all__ = ["OUTPUTS", "open_graph"]
 
 OUTPUTS = ("survival", "survival_lower", "survival_upper", "risk_score")
 
+# For a program that has imported onnxruntime before us, so that the variable that `riskscore` sets
+# came too late: nothing more is reported.
+ort.disable_telemetry_events()
+
 EXTERNAL = b"\x0a\x08location"
 """How an ONNX file names the place of a tensor that it keeps elsewhere: field, length, key."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -102,6 +103,30 @@ def test_arrows_point_to_riskscore(room: str, forbidden: set[str]) -> None:
                 names = [node.module or ""]
             found = {name.split(".")[0] for name in names} & forbidden
             assert not found, f"{file.relative_to(ROOT)} imports {found}"
+
+
+def left_at_home(home: Path, code: str) -> list[str]:
+    """Return the files that a program leaves in its empty home, where no CI keeps it from that."""
+    home.mkdir()
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+    return [file.name for file in home.rglob("*") if file.is_file()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the files are is known of Linux alone")
+def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+    """It does by itself, from being imported on; after any import of ours it has not even begun."""
+    assert "onnxruntime.db" in left_at_home(tmp_path / "plain", "import onnxruntime")
+    predict = (
+        "m = riskscore.load_model('deb-tace-hcc/os/cox'); m.answer([m.manifest.typical_patient])"
+    )
+    for room, code in {
+        "riskscore": f"import riskscore; {predict}",
+        "training": "import training.export",
+        "serving": "import serving.service",
+        "model_cards": "import model_cards",
+    }.items():
+        assert left_at_home(tmp_path / room, code) == [], room
 
 
 def test_nothing_is_pickled() -> None:
