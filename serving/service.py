@@ -50,6 +50,7 @@ from serving.bento import adapt, bound_host, check_port, forget_tracking, stop_s
 from serving.counters import Counters
 from serving.edge import FACTS, Edge, Inside
 from serving.guard import ExposedError, Guard
+from serving.metric_files import reserve
 from serving.models import Models
 from serving.openapi import document
 from serving.predict import fault, respond
@@ -58,6 +59,7 @@ from serving.request import PredictRequest, check_headers, parse_predict, read_b
 
 forget_tracking()
 adapt()
+reserve()
 
 __all__ = ["RiskScore"]
 
