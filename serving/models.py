@@ -14,6 +14,7 @@ from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
 from riskscore.review import Review
 from serving.problems import Refusal, Reply, json_begin
+from serving.settings import switch
 
 __all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
 
@@ -82,12 +83,15 @@ class Models:
         Raises
         ------
         BundleError
-            If one is missing, damaged, not what its pin says or not approved, naming it.
+            If one is missing, damaged, not what its pin says or not approved, naming it; if none is
+            left to serve.
+        SettingError
+            If `RISKSCORE_REQUIRE_APPROVED` is neither 0 nor 1.
         """
         # A pin has a colon, which is also what separates the directories.
         entries = environment.get(MODELS_VARIABLE, "").replace(PIN, "\0").split(os.pathsep)
         models = [_load_pinned(entry.replace("\0", PIN)) for entry in entries if entry.strip()]
-        approved = environment.get(APPROVED_VARIABLE, "").strip() not in ("", "0")
+        approved = switch(APPROVED_VARIABLE, environment)
         if approved:
             _check_approved(models)
         given = {model.manifest.id for model in models}
@@ -96,6 +100,11 @@ class Models:
             load_model(path) for name, path in shipped_bundles().items() if name not in given
         ]
         models += [m for m in shipped if not approved or m.review.is_approved]
+        if approved and not models:
+            raise BundleError(
+                f"{APPROVED_VARIABLE} is 1, and no model that is shipped has an approving review; "
+                f"name approved bundles in {MODELS_VARIABLE}, or set {APPROVED_VARIABLE} to 0"
+            )
         return cls(models, default)
 
     @property

@@ -10,7 +10,7 @@ Settings, all of the environment:
 `RISKSCORE_MODELS`             directories of bundles; each may be pinned, ``DIR@sha256:...``
 `RISKSCORE_TOKENS_FILE`        hashed tokens (`serving.tokens`); without, loopback alone is served
 `RISKSCORE_REQUIRE_APPROVED`   1: only models with an approving review
-`RISKSCORE_WORKERS`            processes that answer; 1 by default
+`RISKSCORE_WORKERS`            processes that answer, 1 to 256; 1 by default
 `RISKSCORE_TIMEOUT`            seconds a request may take until its answer begins; 30 by default
 =============================  ===================================================================
 
@@ -56,6 +56,7 @@ from serving.openapi import document
 from serving.predict import fault, respond
 from serving.problems import Refusal, Reply, json_reply, problem_reply
 from serving.request import PredictRequest, check_headers, parse_predict, read_body
+from serving.settings import SettingError, seconds, workers
 
 forget_tracking()
 adapt()
@@ -67,6 +68,11 @@ LARGE_BODY = 4096
 """Bytes from which a request is worked on beside the event loop: some twenty patients."""
 
 logger = logging.getLogger("bentoml.riskscore")
+
+try:
+    WORKERS, TIMEOUT = workers(), seconds()
+except SettingError as error:  # which BentoML's command line prints without a traceback
+    raise bentoml.exceptions.BentoMLException(str(error)) from None
 
 guard = Guard.from_environment()
 counters = Counters()
@@ -205,8 +211,8 @@ documentation = Starlette(routes=[_get("/openapi.json", _openapi), _get("/docs.j
     # BentoML's access log prints the path as it was sent, which may hold anything, line ends
     # included; `AuditLog` takes its place.
     logging={"access": {"enabled": False}},
-    traffic={"timeout": float(os.environ.get("RISKSCORE_TIMEOUT", "30"))},
-    workers=int(os.environ.get("RISKSCORE_WORKERS", "1")),
+    traffic={"timeout": TIMEOUT},
+    workers=WORKERS,
     # For the worker processes and a built Bento.
     envs=[{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}],
 )
