@@ -38,7 +38,7 @@ from model_cards.performance import external_of, judged_of, later_of, plots_of
 from model_cards.plots.pictures import nomogram
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
-from model_cards.statements import statements_of
+from model_cards.statements import denied_tests, statements_of
 from model_cards.worked import worked
 from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
@@ -107,6 +107,8 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     draws = draws_of(bundle, predictors, question.horizons, problems)
     audit = audit_of(bundle, problems)
     stated = statements_of(bundle, statements, problems)
+    if external:
+        problems += denied_tests(stated)
     if problems:
         raise CardError(problems, where)
     if performance.judged is not None:

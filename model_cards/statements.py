@@ -24,8 +24,8 @@ from riskscore.errors import Problem, json_safe
 __all__ = [
     "DEFAULT", "HERE", "STATEMENTS", "About", "Asked", "Background", "Developer", "Ethics",
     "Fairness", "Maintenance", "Methods", "OpenScience", "Release", "Risk", "Statements", "Use",
-    "Validation", "folder_of", "read_statements", "rows", "source_of", "statements_of",
-    "template",
+    "Validation", "denied_tests", "folder_of", "read_statements", "rows", "source_of",
+    "statements_of", "template",
 ]  # fmt: skip
 
 STATEMENTS = "statements.toml"
@@ -39,6 +39,9 @@ UNSTATED = re.compile(
     r"\b(to be stated|todo|tbd|fixme|fill in|fill this in|lorem ipsum)\b|\?{3}", re.I
 )
 """Texts that stand for a statement nobody has made yet."""
+
+UNTESTED = re.compile(r"\bno (other data|test on other data)\b|^nobody\b", re.I)
+"""Texts that say a model was tested on no other data."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,21 @@ def statements_of(bundle: Bundle, file: str | Path | None, problems: list[Proble
         remedy = "write statements for this model; these speak of another cohort"
         problems.append(Problem(None, "about.data_source", rule, json_safe(stated), remedy))
     return statements
+
+
+def denied_tests(statements: Statements) -> list[Problem]:
+    """Return a problem for each statement that there was no test on other data: for who has one."""
+    answers = {"fairness.external": statements.fairness.external}
+    for f in fields(statements.validation):
+        if f.name.startswith("external_"):
+            answers[f"validation.{f.name}"] = getattr(statements.validation, f.name)
+    rule = "must not say that there was no test on other data: the bundle holds one in external/"
+    remedy = "say in the statements what was tested there, or take its file out"
+    return [
+        Problem(None, field, rule, answer, remedy)
+        for field, answer in answers.items()
+        if UNTESTED.search(answer)
+    ]
 
 
 def source_of(bundle: Bundle) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from model_cards import card_of
+from model_cards import CardError, card_of
 from model_cards.card import Card
 from model_cards.html import render_html
 from model_cards.render import render_markdown
 from model_cards.rendering import RENDERERS
+from model_cards.statements import STATEMENTS
 from riskscore.bundle import open_bundle
 from riskscore.model import load_model
 from riskscore.study import load_study
@@ -70,6 +72,34 @@ def test_subgroups_elsewhere_stand_with_their_intervals(cox: Path, tmp_path: Pat
         assert group.concordance is not None
         c = group.concordance
         assert f"| {c.value:.2f} ({c.lower:.2f} to {c.upper:.2f}) |" in row
+
+
+def test_a_test_elsewhere_is_not_denied_beside_its_figures(cox: Path, tmp_path: Path) -> None:
+    """Statements that were true before somebody tested the model are refused, each by name."""
+    bundle = damaged(cox, tmp_path)
+    own = bundle / STATEMENTS
+    text = own.read_text(encoding="utf-8")
+    denials = {
+        "validation.external_source": "None: the model was tested on no other data.",
+        "validation.external_tester": "Nobody.",
+        "fairness.external": "Not assessed: there was no test on other data.",
+    }
+    for field, denial in denials.items():
+        section, key = field.split(".")
+        head, mark, tail = text.partition(f"[{section}]")
+        tail = re.sub(rf'(?m)^{key} = ".*"$', f'{key} = "{denial}"', tail, count=1)
+        text = head + mark + tail
+    own.write_text(text, encoding="utf-8")
+    assert "tested on no other data" in render_markdown(card_of(bundle))
+    model = load_model(bundle)
+    cohort = check_validation_cohort(
+        simulate(60, 4), model.manifest, name="there.csv", sha256="ab" * 32
+    )
+    attach(model, validate(model, cohort, replicates=0), "there")
+    with pytest.raises(CardError) as caught:
+        card_of(bundle)
+    assert {problem.field for problem in caught.value.problems} == set(denials)
+    assert "the bundle holds one in external/" in str(caught.value)
 
 
 def test_later_patients_are_told_apart_from_others(cox: Path, tmp_path: Path) -> None:
