@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +34,26 @@ def test_a_server_is_locked_to_what_was_tested() -> None:
     assert {"bentoml", "onnxruntime", "numpy", "uvloop", "httptools", "orjson"} <= set(names)
     assert not {"scikit-survival", "scikit-learn", "skl2onnx", "onnx", "lifelines"} & set(names)
     assert all("--hash=sha256:" in hashes for hashes in server.values())
+
+
+def test_a_lock_pins_what_is_asked_with_extras() -> None:
+    """Pip looks for the newest release of a package with extras that are not in the lock's line."""
+    pinned: dict[str, set[str]] = {}
+    for key in locked(ROOT / "requirements.lock"):
+        pin = Requirement(key.split(";")[0])
+        pinned.setdefault(pin.name, set()).update(pin.extras)
+    asked = 0
+    for name in pinned:
+        try:
+            requires = metadata.requires(name) or ()
+        except metadata.PackageNotFoundError:  # for another system
+            continue
+        for wanted in map(Requirement, requires):
+            here = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+            if here and wanted.extras and canonicalize_name(wanted.name) in pinned:
+                asked += 1
+                assert wanted.extras <= pinned[canonicalize_name(wanted.name)], (name, wanted)
+    assert asked
 
 
 def test_a_lock_names_no_address() -> None:
