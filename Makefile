@@ -24,7 +24,7 @@ setup: $(READY) ## make .venv with the locked dependencies
 
 run: $(READY) ## fit, judge, export, write cards, predict: the main job, into build/
 	@$(BIN)/python -m training run --out $(BUILD)
-	@for bundle in $(BUILD)/*/*/*/manifest.json; do $(BIN)/python -m model_cards render "$${bundle%/manifest.json}" || exit; done
+	@$(BIN)/python -m model_cards render $(BUILD)/deb-tace-hcc/*/*
 	@echo
 	@echo "Serve one:  RISKSCORE_MODELS=$(BUILD)/deb-tace-hcc/os/cox make serve"
 	@echo "then POST patients to http://127.0.0.1:3000/v1/predict"
@@ -53,7 +53,7 @@ agreement: $(READY) ## compare with those numbers, and write the table of it
 	@cat tests/oracle/README.md
 
 bundles: $(READY) ## fit the shipped bundles again
-	@$(BIN)/python -m training run --out riskscore/bundles
+	@$(BIN)/python -m training run --again --out riskscore/bundles
 	@if [ -d $(COHORTS) ]; then $(BIN)/python -m training ship --cohorts $(COHORTS) --out riskscore/bundles; else echo "no $(COHORTS): hcc-tace and the external validations stay as they are"; fi
 
 cards: $(READY) ## write the committed cards of the shipped bundles again
@@ -74,5 +74,6 @@ sbom: $(READY) ## the software bill of materials of a server (CycloneDX), into b
 	@mkdir -p $(BUILD)
 	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file $(BUILD)/sbom.json serving/requirements.lock
 
-clean: ## remove what was built; keeps .venv
-	rm -rf $(BUILD) dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove packages and caches; keeps .venv, and the models, cards and reviews in build/
+	rm -rf $(BUILD)/wheelhouse $(BUILD)/bento $(BUILD)/bentoml $(BUILD)/sbom.json
+	rm -rf dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

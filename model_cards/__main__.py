@@ -41,13 +41,17 @@ def _new(chosen: argparse.Namespace) -> int:
 
 
 def _render(chosen: argparse.Namespace) -> int:
-    card = card_of(chosen.bundle, chosen.statements)
+    if len(chosen.bundles) > 1 and (chosen.out or chosen.statements):
+        option = "--out" if chosen.out else "--statements"
+        raise RiskscoreError(f"{option} is for one bundle, got {len(chosen.bundles)}; leave it out")
+    cards = [card_of(bundle, chosen.statements) for bundle in chosen.bundles]
     if chosen.out == "-":
-        sys.stdout.write(render_markdown(card))
+        sys.stdout.write(render_markdown(cards[0]))
         return 0
-    folder = find_bundle(chosen.bundle) if chosen.out is None else Path(chosen.out)
-    for path in write_all(card, folder):
-        print(path)
+    for bundle, card in zip(chosen.bundles, cards, strict=True):
+        folder = find_bundle(bundle) if chosen.out is None else Path(chosen.out)
+        for path in write_all(card, folder):
+            print(path)
     return 0
 
 
@@ -99,10 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser(
         "render",
         help="write a bundle's card in every format",
-        description="Write a bundle's card in every format. What is missing, empty, or still at "
-        "its default is an error, and all of it is listed.",
+        description="Write the card of each bundle in every format. What is missing, empty, or "
+        "still at its default is an error, and all of it is listed.",
     )
-    render.add_argument("bundle", metavar="BUNDLE", help=which)
+    render.add_argument("bundles", metavar="BUNDLE", nargs="+", help=which)
     render.add_argument(
         "--out",
         metavar="DIR",

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -28,10 +27,19 @@ from riskscore.errors import BundleError
 from riskscore.manifest import FORMAT, Manifest, json_bytes
 from riskscore.sensitivity import SENSITIVITY
 
-__all__ = ["AUDIT", "Bundle", "find_bundle", "open_bundle", "shipped_bundles", "write_bundle"]
+__all__ = [
+    "AUDIT", "Bundle", "find_bundle", "open_bundle", "shipped_bundles", "write_bundle",
+    "written_by_people",
+]  # fmt: skip
 
 EXTERNAL = "external"
 """Folder of validations on other patients; not hashed."""
+
+BY_HAND = ("review.toml", "statements.toml")
+"""What people write beside a bundle; not hashed."""
+
+CARD = "card."
+"""How the names of a card's files begin; not hashed, and made again by one command."""
 
 BUNDLES = Path(__file__).parent / "bundles"
 MODEL = "model.onnx"
@@ -127,8 +135,8 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     Parameters
     ----------
     path : str or Path
-        Directory to make. An older bundle there is replaced, but for its external validations,
-        which stay (each names the digest it was made with); anything else there is refused.
+        Directory to make. An older bundle there is replaced; what people wrote beside it (see
+        `written_by_people`) stays, and its cards, which would be of the older one, go.
     manifest : Manifest
         Its `files` is filled in here.
     files : mapping of str to bytes
@@ -137,44 +145,61 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     Raises
     ------
     BundleError
-        If a file is missing, or `path` exists and is not a bundle.
+        If a file is missing, or `path` exists and is not a bundle or holds other files too.
+
+    Notes
+    -----
+    The new directory is made beside the old one and takes its place by two renames. Killed between
+    them, the next call puts the old one back first.
     """
     missing = sorted(set(HASHED) - set(files))
     if missing:
         raise BundleError(f"a bundle needs {', '.join(missing)}")
     target = Path(path)
+    partial, old = (target.with_name(f".{word}-{target.name}") for word in ("partial", "old"))
+    if old.exists() and not target.exists():
+        old.replace(target)
     _refuse_to_replace(target)
     hashes = {name: _sha256(data) for name, data in sorted(files.items())}
     complete = Manifest(**{**_shallow(manifest), "files": hashes})
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
         for name, data in files.items():
             (partial / name).write_bytes(data)
         (partial / MANIFEST).write_bytes(json_bytes(complete.to_dict()))
-        if (target / EXTERNAL).is_dir():
-            shutil.copytree(target / EXTERNAL, partial / EXTERNAL)
-        partial.chmod(0o755)
-        _replace_directory(partial, target)
+        for name in written_by_people(target):
+            (partial / name).parent.mkdir(exist_ok=True)
+            shutil.copy2(target / name, partial / name)
+        _replace_directory(partial, target, old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return complete
 
 
-def _replace_directory(partial: Path, target: Path) -> None:
+def written_by_people(path: Path) -> list[str]:
+    """Return what lies beside a bundle that no command can make again, as paths within it.
+
+    A committee's review, the statements of a card, validations on other patients. Each is of the
+    bundle whose digest it names, or like the statements of any bundle there.
+    """
+    files = [path / name for name in BY_HAND] + sorted((path / EXTERNAL).glob("*.json"))
+    return [file.relative_to(path).as_posix() for file in files if file.is_file()]
+
+
+def _replace_directory(partial: Path, target: Path, old: Path) -> None:
     """Put `partial` where `target` is; the old one is put back if that fails."""
     if not target.exists():
         partial.replace(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
-    target.replace(old / "bundle")
+    target.replace(old)
     try:
         partial.replace(target)
     except OSError:
-        (old / "bundle").replace(target)
+        old.replace(target)
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _verified(path: Path, name: str, expected: str) -> bytes:
@@ -211,8 +236,10 @@ def _refuse_to_replace(target: Path) -> None:
         ours = False
     if not ours:
         raise BundleError(f"{target} exists and is not a bundle; choose another --out")
-    known = {MANIFEST, *HASHED, *OPTIONAL, EXTERNAL}
-    others = sorted(p.name for p in target.iterdir() if p.name not in known and p.stem != "card")
+    known = {MANIFEST, *HASHED, *OPTIONAL, *BY_HAND, EXTERNAL}
+    others = sorted(
+        p.name for p in target.iterdir() if p.name not in known and not p.name.startswith(CARD)
+    )
     if others:
         raise BundleError(
             f"{target} holds {', '.join(others)}, which cannot be made again; move it away, or "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from riskscore._command import INTERRUPTED, names
+from riskscore.bundle import written_by_people
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest
 from riskscore.study import load_study
@@ -29,8 +30,10 @@ __all__ = [
     "cohort_line",
     "hypothesis_lines",
     "importance_lines",
+    "kept_lines",
     "refuse_options_of_the_other_kind",
     "settings_of",
+    "written_lines",
 ]
 
 
@@ -257,9 +260,20 @@ def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:
         f"Concordance {c['in_sample']:.3f} in-sample, {c['out_of_bag']:.3f} out-of-bag",
         *summary_lines(fitted.evaluation.get("validation")),
         *(f"  {note}" for note in (fitted.evaluation.get("validation") or {}).get("notes", ())),
-        f"{manifest.id} {manifest.digest}",
-        f"written to {out}",
+        *written_lines(manifest, out),
     ]
     if manifest.statement:
         lines.append(manifest.statement)
     return lines
+
+
+def written_lines(manifest: Manifest, out: Path) -> list[str]:
+    """Return what is said of a bundle that was written: its identity, and what was kept there."""
+    return [f"{manifest.id} {manifest.digest}", f"written to {out}", *kept_lines(out)]
+
+
+def kept_lines(out: Path) -> list[str]:
+    """Return what is said of files that people wrote and that a new bundle left where they were."""
+    kept = written_by_people(out)
+    whose = "a review or validation counts for the model whose digest it names"
+    return [f"kept there: {', '.join(kept)} ({whose})"] if kept else []

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from riskscore._command import names
+from riskscore.bundle import Bundle, open_bundle
 from riskscore.errors import InputError, Problem
 from riskscore.model import RiskModel, load_model
 from riskscore.study import load_study
 from training.adapters import ADAPTERS
 from training.cohort import Cohort, read_cohort
-from training.commands import coefficient_lines, cohort_line, importance_lines
-from training.fit import Fitted, Settings, fit
+from training.commands import coefficient_lines, cohort_line, importance_lines, kept_lines
+from training.done import Done, identity_of_work
+from training.fit import Settings, fit
 from training.progress import working
 from training.published import DEB_TACE_COHORT as DEFAULT_COHORT
 from training.settings import REPLICATES
@@ -70,6 +72,11 @@ def add_run_parser(commands: Any) -> None:
         default=REPLICATES,
         help="resamples of the internal validation; 0 leaves it out",
     )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="fit every model, also those that an earlier run left there and nothing would change",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -87,22 +94,26 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.cohort is not None:
         jobs = (Job(chosen.outcome, chosen.predictors, ("cox", "forest")),)
     written: list[Path] = []
+    out = Path(chosen.out)
+    done = Done(out)
     for job in jobs:
         cohort = read_cohort(
             chosen.cohort or DEFAULT_COHORT, study, job.outcome, job.predictors, chosen.adapter
         )
         print(f"{cohort.outcome.label}\n{cohort_line(cohort)}")
+        settings = replace(job.settings, seed=chosen.seed, replicates=chosen.replicates)
         for kind in job.kinds:
-            with working(f"fitting {kind} for {job.outcome}"):
-                fitted = fit(
-                    cohort,
-                    kind,
-                    replace(job.settings, seed=chosen.seed, replicates=chosen.replicates),
-                )
-                path = Path(chosen.out) / fitted.manifest.id
-                fitted.write(path)
+            path = out / study.id / job.outcome / kind
+            work = identity_of_work(cohort, kind, settings)
+            if chosen.again or not done.has(path, work):
+                with working(f"fitting {kind} for {job.outcome}"):
+                    done.add(path, work, fit(cohort, kind, settings).write(path).digest)
+                note = kept_lines(path)
+            else:
+                note = ["unchanged since an earlier run, which fitted it; --again fits it anew"]
             written.append(path)
-            print("\n".join(["", *_report(fitted)]))
+            bundle = open_bundle(path)
+            print("\n".join(["", *_report(bundle), *(f"  {line}" for line in note)]))
         model = load_model(written[-len(job.kinds)])
         print("\n".join(["", *_example(model, cohort), ""]))
     print("Bundles")
@@ -114,15 +125,16 @@ def _run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _report(fitted: Fitted) -> list[str]:
-    c = fitted.evaluation["concordance"]
-    if fitted.manifest.kind == "cox":
-        lines = ["  Cox proportional hazards", *coefficient_lines(fitted.inference)]
+def _report(bundle: Bundle) -> list[str]:
+    inference, evaluation = bundle.read("inference.json"), bundle.read("evaluation.json")
+    if bundle.manifest.kind == "cox":
+        lines = ["  Cox proportional hazards", *coefficient_lines(inference)]
     else:
-        trees = fitted.inference["trees"]
-        lines = [f"  Random survival forest, {trees} trees", *importance_lines(fitted.inference)]
+        trees = inference["trees"]
+        lines = [f"  Random survival forest, {trees} trees", *importance_lines(inference)]
+    c = evaluation["concordance"]
     figures = f"{c['in_sample']:.3f} in-sample, {c['out_of_bag']:.3f} out-of-bag"
-    summary = summary_lines(fitted.evaluation.get("validation"))
+    summary = summary_lines(evaluation.get("validation"))
     return [*lines, f"  Concordance: {figures}", *(f"  {line}" for line in summary)]
 
 

@@ -25,6 +25,7 @@ from riskscore.validation.report import text
 from riskscore.validation.validating import Validation, attach, validate
 from training.adapters import adapt
 from training.cohort import Cohort, read_cohort
+from training.commands import written_lines
 from training.fit import Settings, fit
 from training.progress import working
 from training.settings import REPLICATES
@@ -163,8 +164,8 @@ def _run(chosen: argparse.Namespace) -> int:
         settings = Settings(seed=chosen.seed, replicates=chosen.replicates)
         fitted = fit(cohort, REAL.kind, settings)
         fitted.evaluation["temporal"] = _later(cohort, settings)
-        fitted.write(out / fitted.manifest.id)
-    print(f"written to {out / fitted.manifest.id}")
+        written = fitted.write(out / fitted.manifest.id)
+    print("\n".join(written_lines(written, out / written.id)))
     for job in EXTERNALS:
         if not (out / job.model).is_dir():
             print(f"{job.model} is not in {out}: not validated on {job.name}")

@@ -77,6 +77,7 @@ def test_writing_is_whole_or_not_at_all(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["render", "{bundle}", "{bundle}", "--out", "x"], "--out is for one bundle, got 2"),
         (["render", "./nowhere"], "no manifest.json in ./nowhere"),
         (["render", "{bundle}", "--out", "{bundle}/manifest.json"], "File exists"),
     ],

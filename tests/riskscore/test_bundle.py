@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from riskscore.bundle import HASHED, find_bundle, open_bundle, write_bundle
+from riskscore.bundle import (
+    HASHED,
+    find_bundle,
+    open_bundle,
+    write_bundle,
+    written_by_people,
+)
 from riskscore.errors import BundleError
 from riskscore.manifest import FORMAT
 
@@ -157,21 +163,52 @@ def test_a_folder_that_is_no_bundle_is_not_overwritten(copy: Path, tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
-def test_what_cannot_be_made_again_is_not_replaced(copy: Path, tmp_path: Path) -> None:
-    """A review or an external validation beside a model stops a refit; a card does not."""
+def test_what_people_wrote_stays_and_cards_of_the_older_bundle_go(copy: Path) -> None:
+    """A refit keeps review, statements and external validations to the byte, and no old card."""
     bundle = open_bundle(copy)
     files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
-    (copy / "card.md").write_text("# Card")
+    written = {
+        "review.toml": "approved", "statements.toml": "ours", "external/here.json": "{}",
+    }  # fmt: skip
+    (copy / "external").mkdir(exist_ok=True)
+    for name, text in written.items():
+        (copy / name).write_text(text)
+    cards = ("card.md", "card.html", "card.chai.xml", "card.json")
+    for name in cards:
+        (copy / name).write_text("of the older bundle")
     write_bundle(copy, bundle.manifest, files)
-    (copy / "review.toml").write_text("approved")
-    with pytest.raises(BundleError, match="holds review.toml, which cannot be made again"):
+    assert {name: (copy / name).read_text() for name in written_by_people(copy)} == written
+    assert not [name for name in cards if (copy / name).exists()]
+
+
+def test_a_file_of_unknown_origin_is_not_lost(copy: Path, tmp_path: Path) -> None:
+    """Anything else beside a model stops a refit, and so does another program's manifest."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    (copy / "minutes.docx").write_text("what the committee said")
+    with pytest.raises(BundleError, match=r"holds minutes.docx, which cannot be made again"):
         write_bundle(copy, bundle.manifest, files)
-    assert (copy / "review.toml").exists()
+    assert (copy / "minutes.docx").exists()
     page = tmp_path / "page"
     page.mkdir()
     (page / "manifest.json").write_text('{"name": "a web page", "start_url": "/"}')
     with pytest.raises(BundleError, match="exists and is not a bundle"):
         write_bundle(page, bundle.manifest, files)
+
+
+def test_a_writer_that_was_killed_costs_nothing(copy: Path, tmp_path: Path) -> None:
+    """Killed between its two renames, or while writing: the next one finds all of it again."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    (copy / "review.toml").write_text("approved")
+    half = tmp_path / ".partial-bundle"
+    half.mkdir()
+    (half / "model.onnx").write_bytes(b"half")
+    copy.replace(tmp_path / ".old-bundle")
+    write_bundle(copy, bundle.manifest, files)
+    assert (copy / "review.toml").read_text() == "approved"
+    assert open_bundle(copy).manifest == bundle.manifest
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_nothing_is_written_when_writing_fails(

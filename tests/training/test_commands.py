@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,14 @@ import pytest
 
 from riskscore import RiskModel, load_model
 from riskscore.bundle import open_bundle, shipped_bundles
+from riskscore.study import load_study
 from training.__main__ import main
+from training.cohort import read_cohort
+from training.done import Done, identity_of_work
+from training.fit import Settings
 from training.run import CORE_FOUR, DEFAULT_COHORT, SHIPPED
 
+ROOT = Path(__file__).parents[2]
 CORE = ",".join(CORE_FOUR)
 
 
@@ -128,6 +136,72 @@ def test_the_main_job_makes_the_shipped_models(
         patient = shipped.manifest.typical_patient
         here, there = (m.answer([patient]).survival.tolist() for m in (fresh, shipped))
         assert here[0] == pytest.approx(there[0], abs=1e-6)  # see above
+
+
+def test_the_main_job_twice_fits_what_changed_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second run leaves bundles and what people wrote as they are; a damaged one is mended."""
+    job = ["run", "--out", str(tmp_path), "--replicates", "0"]
+    models = [tmp_path / "deb-tace-hcc" / name for name in ("os/cox", "pfs/cox", "ttp/cox")]
+    assert main(job) == 0
+    first = capsys.readouterr().out
+    assert "unchanged" not in first
+    for name in ("statements.toml", "card.chai.xml"):
+        (models[0] / name).write_text("mine")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(job) == 0
+    second = [line for line in capsys.readouterr().out.splitlines() if "unchanged" not in line]
+    assert second == first.splitlines()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+    whole = open_bundle(models[1]).manifest
+    (models[1] / "evaluation.json").write_text("{}")
+    (models[0] / "model.onnx").unlink()
+    assert main(job) == 0
+    third = capsys.readouterr().out
+    assert third.count("unchanged since an earlier run") == 2  # the forest and the third Cox model
+    assert "kept there: statements.toml" in third
+    assert open_bundle(models[1]).manifest.files == whole.files
+    assert (models[0] / "statements.toml").read_text() == "mine"
+    assert not (models[0] / "card.chai.xml").exists()  # of the bundle before
+
+    assert main([*job, "--again"]) == 0
+    assert "unchanged" not in capsys.readouterr().out
+
+
+def test_a_fit_depends_on_everything_that_could_change_it(cohort_csv: Path, tmp_path: Path) -> None:
+    """Cohort, study, kind and settings; a note that cannot be read means to fit again."""
+    study = load_study("deb-tace-hcc")
+    cohort = read_cohort(cohort_csv, study, "os", CORE_FOUR)
+    works = [
+        identity_of_work(cohort, "cox", Settings()),
+        identity_of_work(cohort, "forest", Settings()),
+        identity_of_work(cohort, "cox", Settings(seed=1)),
+        identity_of_work(read_cohort(cohort_csv, study, "os", CORE_FOUR[:3]), "cox", Settings()),
+        identity_of_work(replace(cohort, sha256="another file's"), "cox", Settings()),
+    ]
+    assert len(set(works)) == len(works)
+    assert identity_of_work(cohort, "cox", Settings()) == works[0]
+    bundle = shutil.copytree(shipped_bundles()["deb-tace-hcc/pfs/cox"], tmp_path / "b")
+    Done(tmp_path).add(bundle, works[0], open_bundle(bundle).manifest.digest)
+    assert Done(tmp_path).has(bundle, works[0])
+    assert not Done(tmp_path).has(bundle, works[1])
+    assert not Done(tmp_path).has(tmp_path / "none", works[0])
+    (tmp_path / ".main-job.json").write_text("[]")
+    assert not Done(tmp_path).has(bundle, works[0])
+
+
+def test_make_clean_leaves_models_cards_and_reviews(tmp_path: Path) -> None:
+    """`build/` is where people are told to keep them."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    kept = [tmp_path / "build" / name for name in ("mine/review.toml", "deb-tace-hcc/x/card.md")]
+    gone = [tmp_path / name for name in ("build/wheelhouse/a.whl", "dist/a.whl", ".coverage")]
+    for file in (*kept, *gone):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert [file for file in (*kept, *gone) if file.exists()] == kept
 
 
 def _facts(model: RiskModel) -> dict[str, Any]:

@@ -12,7 +12,12 @@ from riskscore.bundle import Bundle, open_bundle
 from riskscore.errors import BundleError, InputError
 from training.adapters import ADAPTERS
 from training.cohort import Cohort, read_cohort
-from training.commands import coefficient_lines, cohort_line, hypothesis_lines
+from training.commands import (
+    coefficient_lines,
+    cohort_line,
+    hypothesis_lines,
+    written_lines,
+)
 from training.progress import working
 from training.settings import REPLICATES
 from training.updating.updating import METHODS, Update, update
@@ -64,7 +69,7 @@ def _update(chosen: argparse.Namespace) -> int:
         print(f"{bundle.manifest.id} stands as it is: nothing was written to {out}")
         return 0
     print("\n".join(_fitted_lines(found)))
-    print(f"{written.id} {written.digest}\nwritten to {out}")
+    print("\n".join(written_lines(written, out)))
     if written.statement:
         print(written.statement)
     return 0
