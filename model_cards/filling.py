@@ -99,7 +99,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
         inference.refuse("kind", "must be the manifest's", inference.values["kind"], FIT_AGAIN)
     settings = training.table("settings")
     fitted = KINDS[m.kind](inference, settings, predictors, question.horizons)
-    external = external_of(bundle.path, m.digest, problems)
+    external = external_of(bundle, m.digest, problems)
     performance = _performance(evaluation, m.kind, settings.count("seed"), external)
     intervals = _intervals(manifest.table("intervals"))
     groups = _risk_groups(manifest.table("risk_groups"))

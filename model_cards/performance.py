@@ -5,9 +5,8 @@ Nothing is computed here: `evaluation.json` and `external/*.json` hold each figu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from model_cards._facts import Facts
@@ -22,7 +21,9 @@ from model_cards.card import (
     Subgroup,
 )
 from model_cards.plots.pictures import pictures
-from riskscore.errors import Problem
+from riskscore.bundle import EXTERNAL, Bundle
+from riskscore.errors import BundleError, Problem
+from riskscore.files import parse_json
 
 __all__ = ["external_of", "judged_of", "later_of", "plots_of"]
 
@@ -69,22 +70,22 @@ def plots_of(validation: Mapping[str, Any], unit: str) -> tuple[Plot, ...]:
     return pictures(dict(validation), unit)
 
 
-def external_of(bundle: Path, digest: str, problems: list[Problem]) -> tuple[External, ...]:
+def external_of(bundle: Bundle, digest: str, problems: list[Problem]) -> tuple[External, ...]:
     """Return the attached validations of a bundle by file name, or note what is wrong with one."""
     found = []
-    for path in sorted((bundle / "external").glob("*.json")):
+    for name in bundle.attachments(EXTERNAL, ".json"):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = parse_json(bundle.attachment(name) or b"", name)
+        except BundleError as error:
             rule = f"must be readable JSON ({error})"
-            problems.append(Problem(None, f"external/{path.name}", rule, None, AGAIN))
+            problems.append(Problem(None, name, rule, None, AGAIN))
             continue
-        facts = Facts(content, f"external/{path.name}", problems)
+        facts = Facts(content, name, problems)
         if facts.text("digest", AGAIN) not in ("", digest):
             rule = "must be of this bundle, whose digest is another"
             facts.refuse("digest", rule, content.get("digest"), AGAIN)
             continue
-        found.append(_external(path.stem, facts))
+        found.append(_external(PurePosixPath(name).stem, facts))
     return tuple(found)
 
 

@@ -243,7 +243,7 @@ def statements_of(bundle: Bundle, file: str | Path | None, problems: list[Proble
     """
     if file is not None:
         files = [Path(file)]
-    elif (bundle.path / STATEMENTS).is_file():
+    elif bundle.attachment(STATEMENTS) is not None:
         files = [bundle.path / STATEMENTS]
     else:
         files = _layers(bundle.manifest.id)

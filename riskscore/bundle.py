@@ -11,12 +11,17 @@
 
 Nothing in a bundle is pickled and nothing in it can run code. Attachments beside these files
 (reviews, external validations, cards) are not hashed and may be added later.
+
+A bundle is its digest: each hashed file is read once, checked against its hash, and kept; what
+changes on disk afterwards changes no answer. Hashed files may be links (Kubernetes mounts, caches
+of model hubs); attachments, of which nothing but their place is known, may not lead out of the
+bundle.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -24,6 +29,13 @@ from pathlib import Path
 from typing import Any
 
 from riskscore.errors import BundleError
+from riskscore.files import (
+    attachment_names,
+    parse_json,
+    read_attachment,
+    read_regular,
+    sha256_of,
+)
 from riskscore.manifest import FORMAT, Manifest, json_bytes
 from riskscore.sensitivity import SENSITIVITY
 
@@ -49,23 +61,82 @@ HASHED = (MODEL, "inference.json", "evaluation.json")
 OPTIONAL = (SENSITIVITY, AUDIT)
 """Files that a bundle may have; hashed like the others."""
 
+MEGABYTE = 2**20
+LIMITS = {
+    MODEL: 1024 * MEGABYTE,  # a forest of 10,000 patients with a band has 554
+    MANIFEST: 4 * MEGABYTE,  # of 2,345 patients and 2,300 event times: 0.07
+    "inference.json": 16 * MEGABYTE,  # of the same model: 0.8
+}
+"""Largest size of a file, in bytes, about 20 times what the largest of our models has."""
+
+OTHER_LIMIT = 8 * MEGABYTE
+"""Largest size of any other file of a bundle, hashed or attached; the largest of ours is 0.25."""
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+MOST_FILES = 16
+
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its place, its manifest, and the verified bytes of its graph."""
+    """A verified bundle: its place, its manifest, and the verified bytes of its files.
+
+    Attributes
+    ----------
+    path : Path
+    manifest : Manifest
+    graph : bytes
+        Of `model.onnx`.
+    files : mapping of str to bytes
+        The other hashed files.
+    """
 
     path: Path
     manifest: Manifest
     graph: bytes = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
 
     def __contains__(self, name: str) -> bool:
         """Whether the bundle has a file of that name, with its hash."""
         return name in self.manifest.files
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return one of the bundle's JSON files."""
-        content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        """Return one of the bundle's JSON files, as it was when the bundle was opened.
+
+        Raises
+        ------
+        BundleError
+            If there is none of that name, or it is no table in JSON.
+        """
+        if name not in self.files:
+            raise BundleError(f"{self.path}: the bundle has no {name}; fit the model again")
+        content = parse_json(self.files[name], f"{self.path}: {name}")
+        if not isinstance(content, dict):
+            raise BundleError(f"{self.path}: {name} must be a table; restore the bundle")
         return content
+
+    def attachment(self, name: str, limit: int = OTHER_LIMIT) -> bytes | None:
+        """Return a file beside the hashed ones as it is now ("card.html"), or None without one.
+
+        No hash covers it: whoever may write to the directory may have written it. What is shown of
+        it must be shown as such; a card in HTML, for one, without its scripts.
+
+        Raises
+        ------
+        BundleError
+            If it leads out of the bundle's directory, is no regular file, has more than `limit`
+            bytes, or cannot be read.
+        """
+        return read_attachment(self.path, name, limit)
+
+    def attachments(self, folder: str, suffix: str) -> tuple[str, ...]:
+        """Return the names of the attachments in a folder, sorted: "external/here.json".
+
+        Raises
+        ------
+        BundleError
+            If the folder leads out of the bundle's directory or holds too many.
+        """
+        return attachment_names(self.path, folder, suffix)
 
 
 def shipped_bundles() -> dict[str, Path]:
@@ -90,9 +161,9 @@ def find_bundle(model: str | Path) -> Path:
     if not isinstance(model, Path) and text in shipped:
         return shipped[text]
     path = Path(model)
-    if (path / MANIFEST).is_file():
+    if _is_file(path / MANIFEST):
         return path
-    is_path = isinstance(model, Path) or text.startswith((".", "/")) or path.exists()
+    is_path = isinstance(model, Path) or text.startswith((".", "/")) or _exists(path)
     what = f"no {MANIFEST} in {text}" if is_path else f"no shipped model is called {text}"
     listed = ", ".join(shipped) or "none"
     raise BundleError(f"{what}; shipped models: {listed}; or give the path of a bundle")
@@ -108,12 +179,9 @@ def open_bundle(model: str | Path) -> Bundle:
         was written; the message names the file and what to do.
     """
     path = find_bundle(model)
-    try:
-        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: manifest.json is not JSON; restore the bundle") from error
+    content = parse_json(read_regular(path, MANIFEST, LIMITS[MANIFEST]), f"{path}: {MANIFEST}")
     found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
+    if found != FORMAT or isinstance(found, bool):
         newer = isinstance(found, int) and found > FORMAT
         remedy = "upgrade riskscore" if newer else "write the bundle again with this version"
         raise BundleError(f"{path}: bundle format {found!r}, this version reads {FORMAT}; {remedy}")
@@ -121,12 +189,11 @@ def open_bundle(model: str | Path) -> Bundle:
     missing = sorted(set(HASHED) - set(manifest.files))
     if missing:
         raise BundleError(f"{path}: manifest.json has no hash of {', '.join(missing)}")
-    graph = b""
-    for name, expected in manifest.files.items():
-        data = _verified(path, name, expected)
-        if name == MODEL:
-            graph = data
-    return Bundle(path, manifest, graph)
+    if len(manifest.files) > MOST_FILES:
+        raise BundleError(f"{path}: manifest.json names more than {MOST_FILES} files")
+    contents = {name: _verified(path, name, expected) for name, expected in manifest.files.items()}
+    graph = contents.pop(MODEL)
+    return Bundle(path, manifest, graph, contents)
 
 
 def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
@@ -160,7 +227,7 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     if old.exists() and not target.exists():
         old.replace(target)
     _refuse_to_replace(target)
-    hashes = {name: _sha256(data) for name, data in sorted(files.items())}
+    hashes = {name: sha256_of(data) for name, data in sorted(files.items())}
     complete = Manifest(**{**_shallow(manifest), "files": hashes})
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -203,26 +270,27 @@ def _replace_directory(partial: Path, target: Path, old: Path) -> None:
 
 
 def _verified(path: Path, name: str, expected: str) -> bytes:
-    if Path(name).name != name:
+    if not PLAIN_NAME.fullmatch(name):
         raise BundleError(f"{path}: manifest.json names {name!r}, not a plain file name")
+    return read_regular(path, name, LIMITS.get(name, OTHER_LIMIT), expected)
+
+
+def _is_file(path: Path) -> bool:
     try:
-        data = (path / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: {name} is missing or unreadable; restore the bundle") from error
-    if _sha256(data) != expected:
-        raise BundleError(
-            f"{path}: {name} does not match its hash in manifest.json; it was changed or damaged "
-            "after the bundle was written: restore it, or fit the model again"
-        )
-    return data
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long to be any file's
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _shallow(manifest: Manifest) -> dict[str, Any]:
     return {f.name: getattr(manifest, f.name) for f in fields(manifest)}
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _refuse_to_replace(target: Path) -> None:

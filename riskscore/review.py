@@ -16,19 +16,21 @@ An external validation that is added after the review leaves it standing, and is
 from __future__ import annotations
 
 import datetime as dt
-import json
 import tomllib
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from riskscore.bundle import Bundle
+from riskscore.bundle import EXTERNAL, Bundle
 from riskscore.errors import BundleError
+from riskscore.files import parse_json
 
 __all__ = ["APPROVED", "DRAFT", "REVIEW", "STATED", "STATUSES", "VOID", "Review", "review_of"]
 
 REVIEW = "review.toml"
 """Name of the file, in the bundle's folder."""
+
+LARGEST = 2**16
+"""Bytes that it may have."""
 
 DRAFT = "draft"
 APPROVED = "approved"
@@ -124,17 +126,18 @@ def review_of(bundle: Bundle) -> Review:
     path = bundle.path / REVIEW
     cohort = bundle.manifest.training.get("cohort")
     demonstration = isinstance(cohort, dict) and cohort.get("kind") == "reconstructed"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    data = bundle.attachment(REVIEW, LARGEST)
+    if data is None:
         return Review(is_demonstration=demonstration)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise BundleError(f"{path} cannot be read ({reason}); mend or remove it") from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path} cannot be read (not UTF-8 text); mend or remove it") from error
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BundleError(f"{path} must be TOML: {error}; mend the line it names") from error
+    except (ValueError, RecursionError) as error:  # a day such as 2026-02-31 is no TOMLDecodeError
+        reason = str(error)[:200]
+        raise BundleError(f"{path} must be TOML: {reason}; mend the line it names") from error
     stated = {key: _text(content.get(key)) for key in KEYS}
     if missing := [key for key in KEYS if not stated[key]]:
         raise BundleError(f"{path} lacks {', '.join(missing)}; write the review again")
@@ -155,19 +158,20 @@ def review_of(bundle: Bundle) -> Review:
         **stated,
         conditions=tuple(_text(text) for text in conditions),
         is_demonstration=demonstration,
-        added_later=_later(bundle.path / "external", stated["date"]),
+        added_later=_later(bundle, stated["date"]),
     )
 
 
-def _later(folder: Path, day: str) -> tuple[str, ...]:
+def _later(bundle: Bundle, day: str) -> tuple[str, ...]:
     """Return the names of the validations dated after a day, or that do not tell their day."""
-    return tuple(path.name for path in sorted(folder.glob("*.json")) if _created(path) > day)
+    names = bundle.attachments(EXTERNAL, ".json")
+    return tuple(n.removeprefix(f"{EXTERNAL}/") for n in names if _created(bundle, n) > day)
 
 
-def _created(path: Path) -> str:
+def _created(bundle: Bundle, name: str) -> str:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = parse_json(bundle.attachment(name) or b"", name)
+    except BundleError:
         content = None
     created = content.get("created") if isinstance(content, dict) else None
     return created[:10] if isinstance(created, str) else "unknown"  # after every day
