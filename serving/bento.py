@@ -6,35 +6,37 @@
   path as it was sent: `Edge` goes to the front.
 - It makes a span of every request even where no exporter is set, and throws it away, at a fifth of
   what an empty endpoint costs: without an exporter there are no spans.
+- Its supervisor takes commands from any local user, without a password, at a TCP port of its own,
+  and announces events at another. Here both ends are inside the process, and nothing listens but
+  the HTTP port.
 - Its supervisor looks every 10 s whether a worker has died: every second, here.
 
-With any other version nothing is changed: the service works, with a slower tail, and says so.
+With a version that was not tried the service refuses to start: it might listen where it must not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from importlib.metadata import version
 from typing import Any
 
-import bentoml
 import click
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.utils.analytics import usage_stats
 
 from riskscore.errors import RiskscoreError
 from serving.edge import Edge
 from serving.problems import Refusal, problem_reply
+from serving.sockets import listening
 
 __all__ = [
     "TRIED",
     "ListenError",
     "TimeLimit",
+    "VersionError",
     "adapt",
     "bound_host",
     "check_port",
@@ -42,17 +44,22 @@ __all__ = [
     "stop_supervisor",
 ]
 
-TRIED = "1.4.39"
-"""The version of BentoML whose insides this module knows."""
+TRIED: Mapping[str, str] = {"bentoml": "1.4.39", "kantoku": "0.18.3", "uvicorn": "0.54.0"}
+"""The versions whose insides this room knows: BentoML, its supervisor and its HTTP server."""
+
+INSIDE = "inproc://riskscore-"
+"""Addresses of ZeroMQ that exist within a process alone: no other process can connect."""
 
 CHECK_DELAY = 1.0
 """Seconds between two looks of the supervisor at its workers."""
 
-logger = logging.getLogger("bentoml.riskscore")
-
 
 class ListenError(RiskscoreError):
     """The service cannot listen where it was told to."""
+
+
+class VersionError(RiskscoreError):
+    """A package is installed in a version whose insides are not known here."""
 
 
 Message = MutableMapping[str, Any]
@@ -106,11 +113,15 @@ class TimeLimit:
 
 def forget_tracking() -> None:
     """Make BentoML look again at the variable that switches its reports off."""
+    from bentoml._internal.utils.analytics import usage_stats
+
     usage_stats.do_not_track.cache_clear()
 
 
 def bound_host() -> str:
     """Return the address that the command about to serve will listen on."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
     context = click.get_current_context(silent=True)
     host = context.params.get("host") if context else None
     return str(host or BentoMLContainer.http.host.get())
@@ -118,6 +129,8 @@ def bound_host() -> str:
 
 def check_port() -> None:
     """Refuse an address that cannot be listened on, before BentoML's traceback says so."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
     context = click.get_current_context(silent=True)
     port = int((context.params.get("port") if context else 0) or BentoMLContainer.http.port.get())
     host = bound_host()
@@ -139,40 +152,84 @@ def stop_supervisor() -> None:
         os.kill(os.getppid(), signal.SIGTERM)
 
 
-def adapt(version: str = bentoml.__version__) -> bool:
-    """Change BentoML as described above; return whether it is the version that was tried."""
-    if version != TRIED:
-        logger.warning(
-            "BentoML is %s, and what makes the service fast was tried with %s: it runs without",
-            version,
-            TRIED,
-        )
-        return False
+def check_versions(installed: Callable[[str], str] = version) -> None:
+    """Refuse versions that were not tried.
+
+    Raises
+    ------
+    VersionError
+    """
+    for package, tried in TRIED.items():
+        if (there := installed(package)) != tried:
+            raise VersionError(
+                f"{package} {there} is installed, and the service was tried with {tried} alone: "
+                "another may open ports without a password; install the locked versions with "
+                "`pip install -r serving/requirements.lock`"
+            )
+
+
+def adapt() -> None:
+    """Change BentoML as described above; a second call changes nothing.
+
+    Raises
+    ------
+    VersionError
+    """
+    check_versions()
     from _bentoml_impl.server.app import ServiceAppFactory  # type: ignore[import-untyped]
-    from bentoml._internal.server.http.traffic import TimeoutMiddleware
     from bentoml._internal.utils import circus
+
+    if getattr(ServiceAppFactory.middlewares.fget, "adapted", False):
+        return
+    ServiceAppFactory.middlewares = _middlewares(ServiceAppFactory.middlewares.fget)
+    # The names that BentoML looks up.
+    circus.Arbiter = _private(circus.Arbiter)  # type: ignore[misc]
+    circus.ThreadedArbiter = _private(circus.ThreadedArbiter)  # type: ignore[misc]
+
+
+def _middlewares(theirs: Any) -> property:
+    """Return BentoML's property with `Edge` in front, `TimeLimit`, and no spans for nobody."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.server.http.traffic import TimeoutMiddleware
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
     from starlette.middleware import Middleware
 
-    theirs = ServiceAppFactory.middlewares.fget
-    if getattr(theirs, "adapted", False):
-        return True
-
     def middlewares(self: Any) -> list[Middleware]:
-        found = theirs(self)
-        for one in found:
-            if one.cls is TimeoutMiddleware:
-                one.cls = TimeLimit
+        layers = theirs(self)
+        for layer in layers:
+            if layer.cls is TimeoutMiddleware:
+                layer.cls = TimeLimit
         if not BentoMLContainer.tracing.exporter_type.get():
-            found = [one for one in found if one.cls is not OpenTelemetryMiddleware]
-        return sorted(found, key=lambda one: one.cls is not Edge)  # stable: Edge, then as it was
+            layers = [layer for layer in layers if layer.cls is not OpenTelemetryMiddleware]
+        # Stable: `Edge`, then as it was.
+        return sorted(layers, key=lambda layer: layer.cls is not Edge)
 
     middlewares.adapted = True  # type: ignore[attr-defined]
-    ServiceAppFactory.middlewares = property(middlewares)
+    return property(middlewares)
 
-    class Arbiter(circus.Arbiter):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "check_delay": CHECK_DELAY})
 
-    circus.Arbiter = Arbiter  # type: ignore[misc]  # the name that BentoML looks up
-    return True
+def _private(theirs: Any) -> Any:
+    """Return a class of supervisor that nobody outside its process can command."""
+    from bentoml.exceptions import BentoMLException  # which its command line prints as one line
+
+    class Supervisor(theirs):  # type: ignore[misc]
+        def __init__(self, watchers: Any, **options: Any) -> None:
+            if options.get("plugins"):  # which are processes that send commands
+                raise BentoMLException(
+                    "--reload needs a control port, which anybody on this machine could use; "
+                    "leave it out, and start again after a change"
+                )
+            self._before = len(listening())
+            own = {name: f"{INSIDE}{name}" for name in ("endpoint", "pubsub_endpoint")}
+            super().__init__(watchers, **{**options, **own, "check_delay": CHECK_DELAY})
+
+        def start_io_loop(self) -> None:
+            """Look, before a worker starts, that nothing listens but the HTTP port."""
+            if len(listening()) - self._before > len(self.sockets):
+                raise BentoMLException(
+                    "the supervisor listens beside the HTTP port; install the locked versions with "
+                    "`pip install -r serving/requirements.lock`"
+                )
+            super().start_io_loop()
+
+    return Supervisor

@@ -46,7 +46,14 @@ from starlette.routing import Route
 
 from riskscore.errors import RiskscoreError
 from serving.audit import AuditLog, Facts
-from serving.bento import adapt, bound_host, check_port, forget_tracking, stop_supervisor
+from serving.bento import (
+    VersionError,
+    adapt,
+    bound_host,
+    check_port,
+    forget_tracking,
+    stop_supervisor,
+)
 from serving.counters import Counters
 from serving.edge import FACTS, Edge, Inside
 from serving.guard import ExposedError, Guard
@@ -58,8 +65,6 @@ from serving.problems import Refusal, Reply, json_reply, problem_reply
 from serving.request import PredictRequest, check_headers, parse_predict, read_body
 from serving.settings import SettingError, seconds, workers
 
-forget_tracking()
-adapt()
 reserve()
 
 __all__ = ["RiskScore"]
@@ -70,8 +75,13 @@ LARGE_BODY = 4096
 logger = logging.getLogger("bentoml.riskscore")
 
 try:
+    adapt()
+    forget_tracking()
     WORKERS, TIMEOUT = workers(), seconds()
-except SettingError as error:  # which BentoML's command line prints without a traceback
+except (
+    SettingError,
+    VersionError,
+) as error:  # which BentoML's command line prints without a traceback
     raise bentoml.exceptions.BentoMLException(str(error)) from None
 
 guard = Guard.from_environment()

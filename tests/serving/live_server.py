@@ -46,7 +46,8 @@ class Server:
 def environment(models: str, home: Path) -> dict[str, str]:
     """Return the environment of a server: nothing of BentoML's is taken from the caller's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENTOML", "RISKSCORE"))}
-    return {**kept, "RISKSCORE_MODELS": models, "BENTOML_HOME": str(home)}
+    own = {"RISKSCORE_MODELS": models} if models else {}
+    return {**kept, **own, "BENTOML_HOME": str(home)}
 
 
 def command(port: int) -> list[str]:
@@ -85,15 +86,21 @@ def serving(
     home: Path,
     options: Sequence[str] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
+    start: Sequence[str] = (),
+    folder: Path = ROOT,
 ) -> Iterator[Server]:
-    """Serve until the block ends, with more options and variables."""
+    """Serve until the block ends, with more options and variables.
+
+    `start` is another command than `command`'s, without its port; `folder` is where it runs.
+    """
     port = free_port()
+    started = [*start, "--port", str(port)] if start else command(port)
     url = f"http://127.0.0.1:{port}"
     log = home / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command(port), *options],
-            cwd=ROOT,
+            [*started, *options],
+            cwd=folder,
             env={**environment(models, home), **variables},
             stdout=output,
             stderr=subprocess.STDOUT,
