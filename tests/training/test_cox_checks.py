@@ -33,7 +33,7 @@ def test_a_combination_is_named_with_what_it_combines() -> None:
     z, y = outcomes()
     random = np.random.default_rng(1)
     a, b = random.normal(size=(2, len(z)))
-    with pytest.raises(ModelError, match=f"d is a combination of a, c; leave one.*{REMEDY}"):
+    with pytest.raises(ModelError, match=f"d = a - 2 c in every row.*one of d, a, c out.*{REMEDY}"):
         CoxModel(names=("a", "b", "c", "d")).fit(np.column_stack([a, b, z, a - 2 * z]), y)
     shrunken = CoxModel(names=("a", "d"), penalty=1.0).fit(np.column_stack([a, a]), y)
     assert shrunken.coef_[0] == pytest.approx(shrunken.coef_[1])  # equal columns share alike
@@ -64,7 +64,7 @@ def test_a_separating_column_is_refused_and_a_ridge_is_the_remedy() -> None:
     z, y = outcomes()
     y = Surv.from_arrays(z == 1, y["time"])
     for unit in (1.0, 1e-4, 1e4):
-        with pytest.raises(ModelError, match=f"coefficient of beta runs away.*{REMEDY}"):
+        with pytest.raises(ModelError, match=f"coefficient of beta .*runs away.*{REMEDY}"):
             CoxModel(names=("beta",)).fit(unit * z[:, None], y)
         assert np.isfinite(CoxModel(penalty=1.0).fit(unit * z[:, None], y).coef_).all()
 

@@ -15,37 +15,33 @@ __all__ = [
     "EVENTS_A_PARAMETER",
     "few_events",
     "levels_without_events",
-    "refuse_collinear",
-    "refuse_runaway",
+    "refuse_aliases",
+    "refuse_constants",
+    "refuse_no_maximum",
 ]
 
 FloatArray = NDArray[np.float64]
 
-LARGEST = 15.0
-"""Largest coefficient and standard error per standard deviation of a term that are believed: a
-hazard ratio of 3 million. A maximum at infinity stops the solver beyond it."""
+ALIASED = 1e-7
+"""Part of a term's standard deviation left by the terms before it, below which nothing is left; R's
+`coxph` drops a term at about 1e-6, and its `lm` at this."""
 
-COLLINEAR = 1e-10
-"""Part of a column's variance left by the columns before it, below which nothing is left."""
+SHARE = 0.1
+"""A term takes part in a direction if it moves somebody this far of what the first one does."""
 
 EVENTS_A_PARAMETER = 10
 """Below this many events for each coefficient a model is called too large for its cohort. Source:
 Peduzzi et al., J Clin Epidemiol 48 (1995) 1503."""
 
 
-def refuse_collinear(
-    Z: FloatArray, scale: FloatArray, names: Sequence[str], *, constant_only: bool = False
-) -> None:
-    """Refuse a column that is constant, or a combination of those before it.
+def refuse_constants(scale: FloatArray, names: Sequence[str]) -> None:
+    """Refuse terms that do not vary.
 
     Parameters
     ----------
-    Z : ndarray of shape (n_patients, n_terms)
-        Deviations from the mean.
     scale : ndarray of shape (n_terms,)
         Standard deviations; 0 for a constant.
-    constant_only : bool
-        A penalty settles combinations, but not a column that says nothing.
+    names : sequence of str
     """
     constant = [name for name, s in zip(names, scale, strict=True) if not s]
     if constant:
@@ -53,46 +49,103 @@ def refuse_collinear(
             f"{', '.join(constant)} is constant in this cohort and cannot tell patients apart; "
             "leave the predictor out with --predictors"
         )
-    if constant_only:
-        return
-    correlation = (Z.T @ Z) / len(Z) / np.outer(scale, scale)
-    for k in range(1, len(scale)):
-        before, here = correlation[:k, :k], correlation[:k, k]
-        weights = np.linalg.solve(before, here)
-        if 1 - here @ weights < COLLINEAR:
-            others = [names[j] for j in np.flatnonzero(np.abs(weights) > 1e-6).tolist()]
-            if {name.rstrip("'") for name in (names[k], *others)} == {names[k].rstrip("'")}:
-                raise ModelError(
-                    f"the spline of {others[0]} cannot be told from a simpler curve: {names[k]} is "
-                    f"a combination of {', '.join(others)}; ask for fewer knots in the study, or "
-                    'declare form = "log"'
-                )
-            raise ModelError(
-                f"the predictors are collinear: {names[k]} is a combination of "
-                f"{', '.join(others)}; leave one of them out with --predictors, or share their "
-                "effect among them with --penalty auto"
-            )
 
 
-def refuse_runaway(size: FloatArray, converged: bool, names: Sequence[str]) -> None:
-    """Refuse coefficients, or their errors, that only a maximum at infinity explains.
+def refuse_aliases(
+    r: FloatArray, center: FloatArray, scale: FloatArray, names: Sequence[str]
+) -> None:
+    """Refuse a term that follows from those before it.
 
     Parameters
     ----------
-    size : ndarray of shape (n_terms,)
-        Coefficients or standard errors, per standard deviation of the term.
-    converged : bool
-        Whether the iteration that gave them found a maximum.
+    r : ndarray of shape (n_terms, n_terms)
+        Of the QR decomposition of the standardised terms.
+    center, scale : ndarray of shape (n_terms,)
+        Their means and standard deviations.
+    names : sequence of str
     """
-    absolute = np.nan_to_num(np.abs(size), nan=np.inf)
-    worst = int(np.argmax(absolute))
-    if absolute[worst] < LARGEST and converged:
+    left = np.abs(np.diag(r)) / np.linalg.norm(r, axis=0)
+    if left.min() >= ALIASED:
         return
+    k = int(np.argmax(left < ALIASED))
+    # In units: how much of each term before it the term is made of.
+    weights = np.linalg.solve(r[:k, :k], r[:k, k]) * scale[k] / scale[:k]
+    made_of = [j for j in range(k) if abs(weights[j]) * scale[j] > 1e-6 * scale[k]]
+    others = [names[j] for j in made_of]
+    if {_spline(name) for name in (names[k], *others)} == {_spline(names[k])}:
+        raise ModelError(
+            f"the spline of {_spline(names[k])} cannot be told from a simpler curve: {names[k]} is "
+            f"a combination of {', '.join(others)}; ask for fewer knots in the study, or "
+            'declare form = "log"'
+        )
+    constant = float(center[k] - weights[made_of] @ center[made_of])
+    parts = [] if abs(constant) < 1e-6 * scale[k] else [f"{constant:.4g}"]
+    parts += [_multiple(weights[j], names[j]) for j in made_of]
+    formula = " + ".join(parts).replace("+ -", "- ")
     raise ModelError(
-        f"the coefficient of {names[worst]} runs away: it separates patients with an event from "
-        "those without, and the likelihood has no maximum; merge its levels, leave the predictor "
-        "out with --predictors, or shrink it with --penalty auto"
+        f"the predictors are collinear: {names[k]} = {formula} in every row, so that no data can "
+        f"tell their effects apart; leave one of {names[k]}, {', '.join(others)} out with "
+        "--predictors, merge a level that another repeats, or share the effect among them with "
+        "--penalty auto"
     )
+
+
+def _spline(name: str) -> str:
+    """Return the name of the spline a term is a part of."""
+    return name.rstrip("'")
+
+
+def _multiple(weight: float, name: str) -> str:
+    if abs(abs(weight) - 1) < 1e-6:
+        return name if weight > 0 else f"-{name}"
+    return f"{weight:.4g} {name}"
+
+
+def refuse_no_maximum(
+    design: FloatArray, event: NDArray[np.bool_], direction: FloatArray, names: Sequence[str]
+) -> None:
+    """Refuse a likelihood that has no maximum, by the terms along which it rises without end.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_patients, n_terms)
+    event : ndarray of shape (n_patients,)
+    direction : ndarray of shape (n_terms,)
+        Change of each coefficient, per unit of its term, in the last step of the iteration.
+    names : sequence of str
+    """
+    spans = np.nan_to_num(np.ptp(design, axis=0) * np.abs(direction), nan=np.inf)
+    # The parts of a spline cancel: what moves a patient is their sum.
+    of_spline: dict[str, list[int]] = {}
+    for k, name in enumerate(names):
+        of_spline.setdefault(_spline(name), []).append(k)
+    moved = {
+        name: float(np.nan_to_num(np.ptp(design[:, columns] @ direction[columns]), nan=np.inf))
+        if len(columns) > 1
+        else float(spans[columns[0]])
+        for name, columns in of_spline.items()
+    }
+    most = max(moved.values())
+    terms = [
+        _counted(name, design[:, of_spline[name]], event)
+        for name, span in moved.items()
+        if span >= SHARE * most
+    ]
+    one = len(terms) == 1
+    raise ModelError(
+        f"the coefficient{'' if one else 's'} of {'; '.join(terms)} run{'s' if one else ''} away: "
+        f"{'it separates' if one else 'together they separate'} patients with an event from those "
+        "without, and the likelihood has no maximum; merge its levels, leave the predictor out "
+        "with --predictors, or shrink it with --penalty auto"
+    )
+
+
+def _counted(name: str, columns: FloatArray, event: NDArray[np.bool_]) -> str:
+    """Return a term with the rows of its level, and their events; a number's name alone."""
+    if columns.shape[1] > 1 or not np.isin(columns, (0.0, 1.0)).all():
+        return name
+    rows = columns[:, 0] == 1
+    return f"{name} ({int(rows.sum())} rows, {int(event[rows].sum())} events)"
 
 
 def levels_without_events(

@@ -11,10 +11,9 @@ from sklearn.base import BaseEstimator
 from sksurv.util import check_array_survival
 
 from riskscore.errors import ModelError
-from training.cox.checks import refuse_collinear, refuse_runaway
+from training.cox.fit import CoefficientFit, fit_coefficients
 from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, table
 from training.cox.risk_sets import TIES, RiskSets, RiskSetSums, Ties
-from training.cox.solver import maximise
 
 __all__ = ["SCALES", "CoxModel", "Scale", "cluster_sums"]
 
@@ -112,29 +111,24 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         names = self.names or tuple(f"term {k + 1}" for k in range(X.shape[1]))
         self.n_features_in_ = X.shape[1]
         self.center_: FloatArray = X.mean(axis=0)
-        Z = X - self.center_
         if self.coef is not None:
+            Z = X - self.center_
             return self._keep(np.array(self.coef), Z, time.astype(np.float64), event)
-        scale = Z.std(axis=0)
-        scale[scale <= 1e-10 * np.abs(X).max(axis=0)] = 0.0  # rounding is all that varies
-        refuse_collinear(Z, scale, names, constant_only=self.penalty > 0)
-        # In units of its standard deviation every column asks for steps of like size.
-        Z /= scale
-        sets = RiskSets(Z, time.astype(np.float64), event, self.ties)
-        found = maximise(sets, self.penalty, n_iter=self.n_iter, tol=self.tol)
-        self.n_iter_ = found.iterations
-        refuse_runaway(found.coef, found.converged, names)
-        del Z
-        sets = sets.in_units(scale)
-        self.coef_: FloatArray = self.shrinkage * found.coef / scale
-        self.sums_: RiskSetSums = sets.sums(self.coef_)
-        self.loglik_null_ = found.at_start.loglik
+        fit = fit_coefficients(
+            X, time.astype(np.float64), event, names=names, ties=self.ties,
+            penalty=self.penalty, n_iter=self.n_iter, tol=self.tol,
+        )  # fmt: skip
+        self.n_iter_ = fit.maximum.iterations
+        self.coef_: FloatArray = self.shrinkage * fit.coef
+        self.sums_: RiskSetSums = fit.sets.sums(self.coef_)
+        at_start = fit.maximum.at_start
+        self.loglik_null_ = at_start.loglik
         self.tests_: dict[str, ChiSquare] = {}
-        self.information_variance_: FloatArray = np.full((len(scale), len(scale)), np.nan)
+        self.information_variance_: FloatArray = np.full((len(fit.coef),) * 2, np.nan)
         self.variance_: FloatArray = self.information_variance_
         if not self.is_shrunken:
-            self._infer(sets, groups, names, scale)
-            self.tests_["score"] = quadratic(found.at_start.gradient, found.at_start.information)
+            self._infer(fit, groups, names)
+            self.tests_["score"] = quadratic(at_start.gradient, at_start.information)
         return self
 
     def _keep(
@@ -158,13 +152,11 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
 
     def _infer(
         self,
-        sets: RiskSets,
+        fit: CoefficientFit,
         groups: NDArray[np.int64] | None,
         names: tuple[str, ...],
-        scale: FloatArray,
     ) -> None:
-        inverse: FloatArray = np.linalg.inv(self.sums_.information).astype(np.float64)
-        refuse_runaway(np.sqrt(np.diag(inverse)) * scale, True, names)
+        inverse = fit.variance()
         self.information_variance_ = self.variance_ = inverse
         statistic = 2 * (self.sums_.loglik - self.loglik_null_)
         self.tests_["likelihood_ratio"] = chi_square(statistic, len(names))
@@ -176,7 +168,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
                     f"patients; there are {len(influence)}: use fewer with --predictors"
                 )
             self.variance_ = influence.T @ influence
-            score = cluster_sums(sets.sums(np.zeros_like(self.coef_)).score_residuals, groups)
+            score = cluster_sums(fit.sets.sums(np.zeros_like(self.coef_)).score_residuals, groups)
             spread = np.asarray(score.T @ score, dtype=np.float64)
             self.tests_["robust_score"] = quadratic(score.sum(axis=0), spread)
         self.tests_["wald"] = quadratic(self.coef_, self.variance_)

@@ -113,6 +113,13 @@ class RiskSets:
         other._of_deaths = self._of_deaths * units
         return other
 
+    def of_covariates(self, Z: FloatArray) -> RiskSets:
+        """Return the same sets with other covariates, of shape (n_patients, n_terms)."""
+        other = copy.copy(self)
+        other.W = np.ascontiguousarray(Z[self.order].T)
+        other._of_deaths = other.W[:, self.deaths].sum(axis=1)
+        return other
+
     def derivatives(self, coef: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Return the log partial likelihood, its gradient, and minus its second derivative."""
         walk = self._walk(coef)

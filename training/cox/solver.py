@@ -16,6 +16,14 @@ FloatArray = NDArray[np.float64]
 HALVINGS = 30
 """A step halved so often is rounding: the function cannot be raised any more."""
 
+ROUNDING = 1e-13
+"""Of the log likelihood: a step that lowers it by less is not known to lower it."""
+
+DIVERGING = 0.1
+"""Change of some patient's linear predictor in the last step from which there is no maximum. On the
+way to a maximum at infinity every step changes one by about 1, however little the likelihood gains;
+near a finite maximum a step of 1e-5 standard errors changes none by more than 1e-5 of its error."""
+
 
 @dataclass(frozen=True)
 class Derivatives:
@@ -34,15 +42,18 @@ class Maximum:
     ----------
     coef : ndarray of shape (n_terms,)
     converged : bool
-        Whether the last step was within the tolerance.
+        Whether the last step was within the tolerance, and changed nobody's linear predictor much.
     iterations : int
     at_start : Derivatives
+    step : ndarray of shape (n_terms,)
+        The last step; where there is no maximum, the direction in which the likelihood still rises.
     """
 
     coef: FloatArray
     converged: bool
     iterations: int
     at_start: Derivatives
+    step: FloatArray
 
 
 def maximise(
@@ -57,8 +68,8 @@ def maximise(
     Parameters
     ----------
     sets : RiskSets
-        With standardised covariates, so that all columns ask for steps of like size, and the
-        penalty `penalty / 2 * sum(coef ** 2)` treats all alike.
+        With covariates of like size, orthonormal or standardised: the penalty,
+        `penalty / 2 * sum(coef ** 2)`, treats all alike.
     penalty : float
     start : ndarray of shape (n_terms,), optional
         Coefficients to start from; 0 as in R's `coxph` by default.
@@ -74,28 +85,31 @@ def maximise(
     A step that lowers the likelihood is halved until it does not, as in R's `coxph`.
     """
     coef = np.zeros(len(sets.W)) if start is None else start.copy()
+    step: FloatArray = np.zeros_like(coef)
     # A step on the way to infinity may overflow; it is then halved, or the iteration gives up.
     with np.errstate(all="ignore"):
         here = at_start = _at(sets, coef, penalty)
         for iteration in range(1, n_iter + 1):
             try:
-                step = np.linalg.solve(here.information, here.gradient)
+                step = np.asarray(np.linalg.solve(here.information, here.gradient))
             except np.linalg.LinAlgError:
-                return Maximum(coef, False, iteration, at_start)
+                return Maximum(coef, False, iteration, at_start, here.gradient)
             decrement = float(step @ here.gradient)
             if not -tol < decrement < np.inf:  # no maximum ahead, or not a number
-                return Maximum(coef, False, iteration, at_start)
+                return Maximum(coef, False, iteration, at_start, step)
             if decrement < tol:
-                return Maximum(coef + step, True, iteration, at_start)
+                diverges = float(np.abs(step @ sets.W).max()) > DIVERGING
+                return Maximum(coef + step, not diverges, iteration, at_start, step)
+            whole = step
             for _ in range(HALVINGS):
                 there = _at(sets, coef + step, penalty)
-                if there.loglik >= here.loglik:
+                if there.loglik >= here.loglik - ROUNDING * abs(here.loglik):
                     break
                 step = step / 2
             else:
-                return Maximum(coef, False, iteration, at_start)
+                return Maximum(coef, False, iteration, at_start, whole)
             coef, here = coef + step, there
-    return Maximum(coef, False, n_iter, at_start)
+    return Maximum(coef, False, n_iter, at_start, step)
 
 
 def _at(sets: RiskSets, coef: FloatArray, penalty: float) -> Derivatives:

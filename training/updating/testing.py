@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from riskscore.errors import ModelError
-from training.cox.checks import refuse_collinear, refuse_runaway
+from training.cox.fit import fit_coefficients
 from training.cox.hypotheses import ChiSquare, chi_square
-from training.cox.risk_sets import RiskSets, Ties
-from training.cox.solver import maximise
+from training.cox.risk_sets import Ties
 
 __all__ = [
     "LEVEL",
@@ -137,20 +136,15 @@ def closed_test(
     The original is taken as known; the test says nothing of how surely it was estimated.
     """
     names = names or tuple(f"term {k + 1}" for k in range(len(coef)))
-    Z = design - design.mean(axis=0)
-    scale = Z.std(axis=0)
-    scale[scale <= 1e-10 * np.abs(design).max(axis=0)] = 0.0  # rounding is all that varies
-    refuse_collinear(Z, scale, names)
-    sets = RiskSets(Z / scale, time, event, ties)
-    found = maximise(sets)
-    refuse_runaway(found.coef, found.converged, names)
-    slope, loglik_slope = slope_of(Z @ coef, time, event, ties)
+    fit = fit_coefficients(design, time, event, names=names, ties=ties)
+    slope, loglik_slope = slope_of((design - fit.center) @ coef, time, event, ties)
     log_likelihood = {
-        "baseline": sets.loglik(coef * scale),
+        "baseline": fit.sets.loglik(coef),
         "slope": loglik_slope,
-        "refit": sets.loglik(found.coef),
+        "refit": fit.sets.loglik(fit.coef),
     }
-    gained = poisson_maximum(Z / scale, exposure, counted).gained
+    columns = (design - fit.center) @ fit.basis
+    gained = poisson_maximum(columns, exposure, counted).gained
     whole = chi_square(2 * gained, exposure.shape[1] + len(coef))
     tests = [_told("original", POISSON, whole, level)]
     for k, name in enumerate(("baseline", "slope")):
@@ -165,7 +159,7 @@ def closed_test(
         tests=tests,
         intercepts=np.log(observed / expected),
         slope=slope,
-        coef=found.coef / scale,
+        coef=fit.coef,
         log_likelihood=log_likelihood,
     )
 
@@ -187,12 +181,11 @@ def slope_of(
             "every patient of the cohort has the same linear predictor: a slope cannot be found; "
             "use --method baseline"
         )
-    sets = RiskSets(centred[:, None] / spread, time, event, ties)
-    found = maximise(sets)
-    refuse_runaway(found.coef, found.converged, ("the linear predictor",))
-    loglik, _, information = sets.derivatives(found.coef)
-    se = float(1 / np.sqrt(information[0, 0]))
-    return Slope(float(found.coef[0]) / spread, se / spread), loglik
+    fit = fit_coefficients(
+        centred[:, None], time, event, names=("the linear predictor",), ties=ties
+    )
+    se = float(np.sqrt(fit.variance()[0, 0]))
+    return Slope(float(fit.coef[0]), se), fit.sets.loglik(fit.coef)
 
 
 @dataclass(frozen=True)

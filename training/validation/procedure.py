@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from riskscore.study import Predictor
 from training.cohort import Cohort
-from training.cox.checks import refuse_collinear, refuse_runaway
+from training.cox.fit import fit_coefficients
 from training.cox.penalty import choose_penalty
-from training.cox.risk_sets import RiskSets, Ties
-from training.cox.solver import maximise
+from training.cox.risk_sets import Ties
 from training.encoding import StudyEncoder
 from training.forest import CompactForest
 from training.forest.leaf_curves import leaf_numbers
@@ -137,22 +136,13 @@ def fit_lean(
 ) -> CoxRefit:
     """Fit a Cox model as `CoxModel` does, for its predictions alone."""
     names = [term.name for term in encoder.terms_]
-    center = design.mean(axis=0)
-    Z = design - center
-    scale = Z.std(axis=0)
-    scale[scale <= 1e-10 * np.abs(design).max(axis=0)] = 0.0  # rounding is all that varies
-    refuse_collinear(Z, scale, names, constant_only=penalty > 0)
-    Z /= scale
-    sets = RiskSets(Z, time, event, ties)
-    near = None if start is None or start.shape != scale.shape else start * scale
-    found = maximise(sets, penalty, start=near)
-    refuse_runaway(found.coef, found.converged, names)
-    loglik = sets.loglik(found.coef)
-    null = found.at_start.loglik if near is None else sets.loglik(np.zeros_like(scale))
-    hazard = sets.baseline(found.coef)
-    return CoxRefit(
-        encoder, found.coef / scale, center, sets.times, hazard, 2 * (loglik - null), null
+    fit = fit_coefficients(
+        design, time, event, names=names, ties=ties, penalty=penalty, start=start
     )
+    loglik, null = fit.sets.loglik(fit.coef), fit.sets.loglik(np.zeros_like(fit.coef))
+    hazard = fit.sets.baseline(fit.coef)
+    times = fit.sets.times
+    return CoxRefit(encoder, fit.coef, fit.center, times, hazard, 2 * (loglik - null), null)
 
 
 @dataclass(frozen=True)
