@@ -246,12 +246,14 @@ def external(
 
 def _in_short(found: Validation) -> str:
     """Return the two figures that need no baseline."""
-    c, slope = found.evaluation.harrell, found.evaluation.horizons[-1].calibration.slope
+    c, last = found.evaluation.harrell, found.evaluation.horizons[-1]
+    slope = last.calibration.slope
     parts = []
     if c is not None:
         parts.append(f"concordance {c.value:.3f} ({c.lower:.3f} to {c.upper:.3f})")
     if slope is not None:
         parts.append(
-            f"calibration slope {slope.value:.2f} ({slope.lower:.2f} to {slope.upper:.2f})"
+            f"calibration slope at {found.time_unit} {last.horizon:g} {slope.value:.2f} "
+            f"({slope.lower:.2f} to {slope.upper:.2f})"
         )
     return ", ".join(parts)

@@ -1,4 +1,8 @@
-"""Calibration at a horizon: whether as many patients have the event as the model predicts.
+"""Calibration at a horizon: whether as many patients have the event by then as the model predicts.
+
+Every figure is of the horizon: the regressions see the outcome administratively censored there
+(McLernon et al., Ann Intern Med 176 (2023) 105, doi:10.7326/M22-0844). Over the whole follow-up a
+model whose effects fade looks right at every horizon, and is wrong at each.
 
 Sources: van Houwelingen, Stat Med 19 (2000) 3401 (intercept, slope); Debray et al., BMJ 356 (2017)
 i6460, doi:10.1136/bmj.i6460 (observed/expected); Austin, Harrell & van Klaveren, Stat Med 39 (2020)
@@ -73,13 +77,15 @@ class Calibration:
         right, positive where the model underestimates. With a competing event the hazard is the
         subdistribution's.
     slope : Estimate or None
-        Cox coefficient of log(-log(survival)) over the whole follow-up: 1 is right, below 1 the
-        predictions are too extreme. For a Cox model it is the coefficient of its linear predictor,
-        the same at every horizon. With a competing event it is Fine and Gray's.
+        Cox coefficient of log(-log(survival)), follow-up administratively censored at the horizon:
+        1 is right, below 1 the predictions are too extreme. For a Cox model it is the coefficient
+        of its linear predictor up to the horizon, and 1 on its own cohort only where the horizon is
+        the end of follow-up or hazards are proportional. With a competing event it is Fine and
+        Gray's.
     ici, e50, e90 : Estimate or None
         Mean, median and 90th percentile, over patients, of the distance between predicted risk and
-        smooth curve; 0 is perfect. Intervals by bootstrap; a distance has no other sign, so even a
-        perfect model's are above 0.
+        smooth curve, both at the horizon; 0 is perfect. Intervals by bootstrap; a distance has no
+        other sign, so even a perfect model's are above 0.
     curve : CalibrationCurve or None
     groups : tuple of CalibrationGroup
     histogram : tuple of int
@@ -135,9 +141,11 @@ def calibration(
         risk is then a cumulative incidence; intercept, slope and curve (with ICI, E50, E90) come
         from Fine and Gray's regression.
     n_groups : int, optional
-        Groups of patients, cut at quantiles of the risk; 10 with 200 events or more, else 5.
+        Groups of patients, cut at quantiles of the risk; 10 with 200 events or more by
+        the horizon, else 5.
     n_knots : {3, 4, 5}
-        Knots of the smooth curve: Cox on a restricted cubic spline of log(-log(survival)).
+        Knots of the smooth curve: Cox on a restricted cubic spline of log(-log(survival)),
+        administratively censored at the horizon.
     n_bootstrap, seed : int
         Resamples for the curve, ICI, E50 and E90; 0 for no intervals.
     level : float
@@ -203,7 +211,7 @@ def calibration_of(
             f"{moved} predicted risks of 0 (or below {LEAST:g}) or 1 were moved inwards for Cox"
         )
     x = np.log(-np.log1p(-kept))
-    place = outcome.place(horizon)
+    seen = outcome.until(horizon)
 
     def attempt(what: str, find: Callable[[], Estimate]) -> Estimate | None:
         try:
@@ -214,7 +222,7 @@ def calibration_of(
 
     smooth = None
     try:
-        smooth = smooth_curve(outcome, risk, x, place, counts, level, n_knots, notes)
+        smooth = smooth_curve(seen, risk, x, counts, level, n_knots, notes)
     except ModelError as error:
         notes.append(f"no smooth curve: {error}")
     ici, e50, e90, curve = smooth or (None, None, None, None)
@@ -224,8 +232,8 @@ def calibration_of(
         censoring,
         expected,
         _ratio(observed, expected, level),
-        attempt("intercept", lambda: _intercept(outcome, x, place, level)),
-        attempt("slope", lambda: _slope(outcome, x, level)),
+        attempt("intercept", lambda: _intercept(seen, x, level)),
+        attempt("slope", lambda: _slope(seen, x, level)),
         ici,
         e50,
         e90,
@@ -242,13 +250,13 @@ def _ratio(observed: Estimate, expected: float, level: float) -> Estimate:
     return on_log_scale(observed.value / expected, observed.se / observed.value, level)
 
 
-def _intercept(outcome: Outcome, x: FloatArray, place: int, level: float) -> Estimate:
-    hazard, se = baseline_se(outcome, x, place)
+def _intercept(seen: Outcome, x: FloatArray, level: float) -> Estimate:
+    hazard, se = baseline_se(seen, x, len(seen.times) - 1)
     return wald(math.log(hazard), se / hazard, level)
 
 
-def _slope(outcome: Outcome, x: FloatArray, level: float) -> Estimate:
-    fit = fit_cox(outcome, x[:, None])
+def _slope(seen: Outcome, x: FloatArray, level: float) -> Estimate:
+    fit = fit_cox(seen, x[:, None])
     return wald(float(fit.coef[0]), math.sqrt(fit.variance[0, 0]), level)
 
 
@@ -261,7 +269,8 @@ def _groups(
     notes: list[str],
 ) -> tuple[CalibrationGroup, ...]:
     """Return groups cut at quantiles of the risk; equal risks stay together."""
-    wanted = n_groups or (10 if outcome.event.sum() >= 200 else 5)
+    events = int((outcome.event & (outcome.time <= horizon)).sum())
+    wanted = n_groups or (10 if events >= 200 else 5)
     cuts = np.quantile(risk, np.arange(1, wanted) / wanted)
     group = np.searchsorted(cuts, risk, side="left")
     found = []

@@ -91,6 +91,15 @@ class Outcome:
         """Return the place of the last distinct time not after the horizon; -1 if none."""
         return int(np.searchsorted(self.times, horizon, side="right")) - 1
 
+    def until(self, horizon: float) -> Outcome:
+        """Return the outcome administratively censored at a horizon.
+
+        Follow-up beyond the horizon ends there without an event: nothing later is seen.
+        """
+        seen = self.time <= horizon
+        competing = None if self.competing is None else self.competing & seen
+        return Outcome(np.minimum(self.time, horizon), self.event & seen, self.cluster, competing)
+
     def clustered(self, influence: FloatArray) -> FloatArray:
         """Return influences summed within clusters (as they are where there is none)."""
         if self.cluster is None:

@@ -1,6 +1,8 @@
 """The smooth calibration curve: Cox on a spline of the predictions, and its distance from them.
 
-Where an event competes, the regression is Fine and Gray's, the curve one of cumulative incidence.
+The regression sees follow-up to the horizon alone: the outcome it is given is administratively
+censored there. Where an event competes it is Fine and Gray's, and the curve one of cumulative
+incidence.
 
 Sources: Austin, Harrell & van Klaveren, Stat Med 39 (2020) 2714, doi:10.1002/sim.8570; with a
 competing event Austin et al., Diagn Progn Res 6 (2022) 2, doi:10.1186/s41512-021-00114-6.
@@ -54,13 +56,15 @@ def smooth_curve(
     outcome: Outcome,
     risk: FloatArray,
     x: FloatArray,
-    place: int,
     counts: Resamples,
     level: float,
     n_knots: int,
     notes: list[str],
 ) -> tuple[Estimate, Estimate, Estimate, CalibrationCurve]:
-    """Return ICI, E50, E90 and the curve, bootstrapped with the knots held where they are."""
+    """Return ICI, E50, E90 and the curve, bootstrapped with the knots held where they are.
+
+    `outcome` ends at the horizon, so that the last cumulative hazard is that of the horizon.
+    """
     knots = default_knots(x, n_knots)
     if not len(knots):
         notes.append("the smooth curve is a line: too few predictions differ for a spline")
@@ -75,21 +79,20 @@ def smooth_curve(
         e50, e90 = np.quantile(gap, (0.5, 0.9))
         return float(gap.mean()), float(e50), float(e90)
 
-    curve = _curve(grid_columns, fit.coef, fit.baseline[place])
-    figures = distances(_curve(columns, fit.coef, fit.baseline[place]), risk)
+    curve = _curve(grid_columns, fit.coef, fit.baseline[-1])
+    figures = distances(_curve(columns, fit.coef, fit.baseline[-1]), risk)
     draws, curves = np.full((len(counts), 3), np.nan), np.full((len(counts), POINTS), np.nan)
     for k, count in enumerate(counts):
         rows = np.repeat(np.arange(len(count)), count.astype(np.intp))
         competing = None if outcome.competing is None else outcome.competing[rows]
         drawn = Outcome(outcome.time[rows], outcome.event[rows], competing=competing)
-        there = drawn.place(float(outcome.times[place]))
-        if there < 0 or not drawn.event.any():
+        if not drawn.event.any():
             continue
         try:
             again = fit_cox(drawn, columns[rows], start=fit.coef)
         except ModelError:  # this resample has no maximum: percentile leaves it out
             continue
-        hazard = again.baseline[there]
+        hazard = again.baseline[-1]
         draws[k] = distances(_curve(columns[rows], again.coef, hazard), risk[rows])
         curves[k] = _curve(grid_columns, again.coef, hazard)
     ici, e50, e90 = (percentile(figures[j], draws[:, j], level) for j in range(3))

@@ -35,6 +35,7 @@ def text(found: Validation) -> str:
     for label, of in (*COMPETING, *FIGURES[1:]) if "competing" in c else FIGURES:
         cells = "".join(f"{_said(of(at)):<27}" for at in e.horizons)
         lines.append(f"  {label:<34}{cells}".rstrip())
+    lines.append("  Slope and ICI: follow-up administratively censored at the horizon.")
     lines += ["", "Case mix: development against this cohort", *map(_case, found.case_mix)]
     head = f"  {'':<44}{'events':>7}   {'concordance':<27}"
     ratios = "".join(f"{f'O/E {found.time_unit} {h:g}':<27}" for h in found.horizons)
@@ -82,7 +83,7 @@ FIGURES: tuple[tuple[str, Callable[[AtHorizon], Estimate | None]], ...] = (
     ("Observed risk (Kaplan-Meier)", lambda at: at.calibration.observed),
     ("Mean predicted risk", lambda at: Estimate(at.calibration.expected)),
     ("Observed / expected (1 is right)", lambda at: at.calibration.observed_expected),
-    ("Calibration slope (1 is right)", lambda at: at.calibration.slope),
+    ("Slope to the horizon (1 is right)", lambda at: at.calibration.slope),
     ("ICI (0 is right)", lambda at: at.calibration.ici),
     ("AUC", lambda at: at.auc),
     ("Brier score", lambda at: at.brier.brier),

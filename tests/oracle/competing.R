@@ -35,6 +35,9 @@ calibrate <- function(d, horizon, cluster = NULL, errors = FALSE) {
   if (is.null(cluster)) cluster <- seq_len(nrow(d))
   d$id <- seq_len(nrow(d)); d$group <- cluster
   d$x <- log(0.1) + 0.02 * (d$age - 70)
+  # Administratively censored at the horizon: the regression sees nothing later.
+  seen <- d$time <= horizon
+  d$time <- pmin(d$time, horizon); d$event <- d$event * seen; d$competing <- d$competing * seen
   d$state <- factor(d$event + 2 * d$competing, 0:2, c("censored", "event", "competing"))
   data <- finegray(Surv(time, state) ~ ., d, etype = "event")
   weighted <- function(formula, data) coxph(formula, data, weights = fgwt, cluster = group,

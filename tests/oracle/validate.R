@@ -22,7 +22,10 @@ judge <- function(f, d, h, points, r2 = NULL) {
   x <- lp(f, d)
   s <- exp(-at(f$base, h) * exp(x)); risk <- 1 - s
   y <- Surv(d$time, d$event)
+  # Over the whole follow-up, and administratively censored at the horizon.
+  until <- Surv(pmin(d$time, h), d$event * (d$time <= h))
   line <- coxph(y ~ x, ties = "efron", control = control)
+  line_at <- coxph(until ~ x, ties = "efron", control = control)
   if (is.null(r2)) r2 <- (1 - exp(-2 * diff(line$loglik) / nrow(d))) / (1 - exp(2 * line$loglik[1] / nrow(d)))
   km <- survfit(y ~ 1, se.fit = FALSE); observed <- 1 - summary(km, times = h)$surv
   brier <- Score(list(model = matrix(risk)), Surv(time, event) ~ 1, data = data.table::copy(d), times = h,
@@ -36,12 +39,12 @@ judge <- function(f, d, h, points, r2 = NULL) {
     knots <- attr(rcspline.eval(z, nk = 3), "knots")
     basis <- function(v) cbind(v, rcspline.eval(v, knots = knots, norm = 2))
   } else basis <- function(v) cbind(v)
-  B <- basis(z); cal <- coxph(y ~ B, ties = "efron", control = control)
+  B <- basis(z); cal <- coxph(until ~ B, ties = "efron", control = control)
   H <- at(survfit(cal, se.fit = FALSE), h)
   curve <- function(v) 1 - exp(-H * exp(drop(sweep(basis(v), 2, cal$means) %*% coef(cal))))
   gap <- abs(curve(z) - risk)
   list(indexes = c(concordance = unname(concordance(y ~ x, reverse = TRUE)$concordance), r2 = unname(r2),
-                   slope = unname(coef(line)), brier = brier, ipa = 1 - brier / null,
+                   slope = unname(coef(line)), slope_at_horizon = unname(coef(line_at)), brier = brier, ipa = 1 - brier / null,
                    observed_expected = observed / mean(risk), ici = mean(gap),
                    e50 = unname(quantile(gap, 0.5)), e90 = unname(quantile(gap, 0.9))),
        curve = if (length(points)) curve(cloglog(points)) else numeric(0), risk = risk)

@@ -145,9 +145,18 @@ def test_what_cannot_be_had_is_none_and_noted() -> None:
     assert "horizon 2.5: only 4 patients beyond it; read with care" in found.notes
 
 
+def test_a_horizon_before_which_the_predictions_part_the_events_has_no_slope() -> None:
+    """Later events overlap, but those up to the horizon do not: no finite slope, and a note."""
+    survival = np.array([0.1, 0.3, 0.6, 0.8, 0.5, 0.7])[:, None].repeat(2, axis=1)
+    early, late = calibration(TIME, EVENT, survival, [2.5, 5.5], n_bootstrap=0)
+    assert (early.slope, early.ici) == (None, None)
+    assert any(note.startswith("no slope: no finite maximum") for note in early.notes)
+    assert late.slope is not None
+
+
 def test_predictions_of_0_and_1_are_moved_and_counted() -> None:
     """Their complementary log-log is infinite."""
-    survival = np.array([0.0, 0.3, 0.6, 0.5, 1.0, 0.7])
+    survival = np.array([0.3, 0.0, 0.6, 0.5, 1.0, 0.7])
     [found] = calibration(TIME, EVENT, survival, 4.5, n_bootstrap=0)
     assert "2 predicted risks of 0 (or below 1e-06) or 1 were moved inwards for Cox" in found.notes
     assert found.slope is not None

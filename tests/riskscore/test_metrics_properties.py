@@ -20,6 +20,8 @@ from riskscore.metrics import (
     royston_d,
     time_dependent_auc,
 )
+from riskscore.metrics._cox import fit_cox
+from riskscore.metrics._outcome import check_outcome
 from tests.riskscore.simulated import EXACT, simulated
 
 
@@ -148,7 +150,62 @@ def test_the_slope_says_how_extreme_predictions_are() -> None:
         assert one.slope is not None
         assert other.slope is not None
         assert other.slope.value == pytest.approx(one.slope.value / 2, rel=1e-6)  # Newton's end
-        assert one.slope.value == pytest.approx(plain[0].slope.value, rel=1e-6)  # type: ignore[union-attr]
+
+
+def test_what_follows_the_horizon_changes_no_calibration_at_it() -> None:
+    """Later events and times may be anything: every figure of calibration stays, bootstrap too."""
+    data, random = simulated(200, 6), np.random.default_rng(7)
+    time, event, horizon = data["time"], data["event"], data["horizons"][1]
+    survival, late = data["survival"][:, 1], data["time"] > data["horizons"][1]
+    other = np.where(late, horizon + random.exponential(5, 200).round(1) + 0.1, time)
+    happened = np.where(late, random.random(200) < 0.5, event)
+    before, after = (
+        [
+            at.curve.observed, at.curve.upper, [group.observed.value for group in at.groups],
+            [(e.value, e.lower) for e in (at.observed, at.intercept, at.slope, at.ici, at.e90)],
+        ]
+        for followed in ((time, event), (other, happened))
+        for at in calibration(*followed, survival, horizon, n_bootstrap=30)
+    )  # fmt: skip
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-9)  # the same sums
+
+
+def fading(n: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Return predictor, time, event and true risk at 6 of patients whose effect ends at 6.
+
+    The hazard is 0.05 exp(1.5 x) up to 6 months and 0.05 after them.
+    """
+    random = np.random.default_rng(seed)
+    x, needed = random.normal(0, 1, n), random.exponential(1, n)
+    early = 0.05 * np.exp(1.5 * x)
+    death = np.where(needed < 6 * early, needed / early, 6 + (needed - 6 * early) / 0.05)
+    censored = random.uniform(12, 36, n)
+    return x, np.minimum(death, censored), death <= censored, -np.expm1(-6 * early)
+
+
+def test_calibration_at_a_horizon_is_that_of_the_horizon() -> None:
+    """An effect that lasts 6 months, and a Cox model of the whole follow-up: wrong, and seen.
+
+    The model averages an effect of 1.5 with one of 0, which the whole follow-up, on which it was
+    fitted, calls right. Judged on 20,000 new patients whose true risks are known.
+    """
+    x, time, event, _ = fading(20_000, 1)
+    outcome = check_outcome(time, event)
+    model = fit_cox(outcome, x[:, None])
+    hazard, coef = model.baseline[outcome.place(6.0)], float(model.coef[0])
+    x, time, event, true = fading(20_000, 2)
+    risk = -np.expm1(-hazard * np.exp(coef * x))
+    [at] = calibration(time, event, 1 - risk, 6.0, n_bootstrap=0)
+    assert at.slope is not None
+    assert at.slope.se is not None
+    assert at.ici is not None
+    ici, slope = float(np.abs(risk - true).mean()), 1.5 / coef
+    assert (ici, slope) == pytest.approx((0.101, 1.98), rel=0.02)  # what is to be found
+    # Up to 6 months hazards are proportional, so that nothing but chance parts the two.
+    assert abs(at.slope.value - slope) < 3 * at.slope.se
+    # 0.0026 is the standard error by bootstrap; over the whole follow-up it is 0.067.
+    assert at.ici.value == pytest.approx(ici, abs=0.008)
 
 
 def test_everybody_twice_is_everybody_once_with_clusters() -> None:

@@ -127,6 +127,23 @@ def test_fast_figures_are_those_of_the_metrics(cohort: Cohort) -> None:
         np.testing.assert_allclose(ours.benefit[h], at.decision.model.value, atol=1e-12)
 
 
+def test_calibration_is_of_follow_up_up_to_the_horizon(cohort: Cohort) -> None:
+    """Later deaths may be anything: calibration at a horizon stays, the slope of all does not."""
+    plan = Plan.of(cohort)
+    rows = np.arange(len(cohort.time))
+    refit = procedure("cox", cohort.predictors, Settings()).fit(cohort, rows, plan.times)
+    score, survival = refit.score(cohort.X), refit.survival(cohort.X, plan.times)
+    first, late = AT.index("observed_expected"), cohort.time > plan.horizons[1]
+    (whole, early), (other, same) = (
+        (found.overall[3], found[1][:2, first:])
+        for event in (cohort.event, np.where(late, ~cohort.event, cohort.event))
+        for found in (Sample(cohort.time, event, plan).figures(score, survival),)
+    )
+    assert np.isfinite(early).all()
+    np.testing.assert_allclose(early, same, rtol=1e-9)  # the same sums
+    assert abs(whole - other) > 0.05
+
+
 @pytest.mark.parametrize("penalty", [0.0, 3.0])
 def test_a_refit_is_the_fit_of_the_bundle(cohort: Cohort, penalty: float) -> None:
     """The lean procedure on all rows has the coefficients and curves of the bundle's model."""

@@ -110,7 +110,7 @@ def _lines(found: Update, bundle: Bundle, unit: str) -> list[str]:
             for i in large["intervals"]
         ]
     lines += [
-        f"  calibration slope {_interval(slope['value'], slope)}",
+        f"  calibration slope over the whole follow-up {_interval(slope['value'], slope)}",
         f"  concordance {said['original']['concordance']:.3f}",
     ]
     if said["tests"]:

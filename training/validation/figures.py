@@ -172,6 +172,11 @@ class Sample:
         return np.where(self.place >= 0, curve[self.place], 1.0)
 
     @cached_property
+    def until(self) -> list[Outcome]:
+        """The outcome administratively censored at each horizon."""
+        return [self.outcome.until(horizon) for horizon in self.plan.horizons.tolist()]
+
+    @cached_property
     def judged(self) -> list[bool]:
         """Whether each horizon has an event up to it and a patient beyond it."""
         beyond = self.beyond[:, self.plan.at]
@@ -211,19 +216,17 @@ class Sample:
         at = np.full((len(self.plan.horizons), len(AT)), np.nan)
         curve = np.full(self.plan.points.shape, np.nan)
         benefit = np.full((len(at), len(THRESHOLDS)), np.nan)
-        smooth = _Smooth(self)
         for h, k in enumerate(self.plan.at.tolist()):
             if not self.judged[h]:
                 continue
             here = risk[:, k]
-            x = cloglog(here)
             at[h, :4] = (
                 auc_of(self.censoring, here, float(self.plan.horizons[h]), 0.95).value,
                 brier[k],
                 _gain(brier[k], null[k]),
                 (1 - self.survival[k]) / here.mean() if here.mean() > 0 else np.nan,
             )
-            at[h, 4], at[h, 5:8], curve[h] = smooth.judge(x, here, h)
+            at[h, 4], at[h, 5:8], curve[h] = self.calibration(cloglog(here), here, h)
             benefit[h] = self.net_benefit(here, k)
         return Figures(overall, at, curve, benefit)
 
@@ -242,29 +245,52 @@ class Sample:
 
         Both as R's `rms::validate`.
         """
-        fit = self.cox(score[:, None], start=1.0)
+        fit = _cox(self.outcome, score[:, None], np.ones(1))
         if fit is None:
             return np.nan, np.nan
-        sets, coef, null = fit
+        sets, coef = fit
+        null = sets.loglik(np.zeros(1))
         return nagelkerke(2 * (sets.loglik(coef) - null), null, self.n), float(coef[0])
 
-    def cox(
-        self, columns: FloatArray, start: float = 0.0
-    ) -> tuple[RiskSets, FloatArray, float] | None:
-        """Return risk sets of the centred columns, their coefficients, and the null likelihood.
+    def calibration(
+        self, x: FloatArray, risk: FloatArray, h: int
+    ) -> tuple[float, tuple[float, float, float], FloatArray]:
+        """Return slope; ICI, E50 and E90; and the curve, of follow-up up to a horizon alone.
 
-        `start` is where every coefficient is sought first: a slope is near 1.
+        Parameters
+        ----------
+        x : ndarray of shape (n,)
+            log(-log(survival)) at the horizon.
+        risk : ndarray of shape (n,)
+        h : int
+            Place of the horizon.
         """
-        Z = columns - columns.mean(axis=0)
-        scale = Z.std(axis=0)
-        if not (scale > 1e-12 * np.maximum(1, np.abs(columns).max(axis=0))).all():
-            return None
-        sets = RiskSets(Z / scale, self.outcome.time, self.outcome.event)
-        found = maximise(sets, start=start * scale)
-        if not found.converged:
-            return None
-        null = sets.loglik(np.zeros_like(scale)) if start else found.at_start.loglik
-        return sets.in_units(scale), found.coef / scale, null
+        points, seen = self.plan.points[h], self.until[h]
+        nothing = np.full(len(points), np.nan)
+        line = _cox(seen, x[:, None], np.ones(1))
+        slope = np.nan if line is None else float(line[1][0])
+        knots = default_knots(x, KNOTS)
+        columns = spline_columns(x, knots)
+        fit = line
+        if len(knots):
+            # A spline is near the line; where there is none, near predictions that are right.
+            near = np.zeros(columns.shape[1])
+            near[0] = 1.0 if line is None else slope
+            fit = _cox(seen, columns, near)
+        if fit is None:
+            return slope, (np.nan, np.nan, np.nan), nothing
+        sets, coef = fit
+        hazard, center = float(sets.baseline(coef)[-1]), columns.mean(axis=0)
+
+        def smoothed(columns: FloatArray) -> FloatArray:
+            with np.errstate(over="ignore"):
+                found: FloatArray = -np.expm1(-hazard * np.exp((columns - center) @ coef))
+            return found
+
+        gap = np.abs(smoothed(columns) - risk)
+        e50, e90 = np.quantile(gap, (0.5, 0.9))
+        curve = smoothed(spline_columns(cloglog(points), knots)) if len(points) else nothing
+        return slope, (float(gap.mean()), float(e50), float(e90)), curve
 
     def net_benefit(self, risk: FloatArray, k: int) -> FloatArray:
         """Return the net benefit at each threshold, at the time of place `k`."""
@@ -282,58 +308,22 @@ class Sample:
         return found
 
 
-class _Smooth:
-    """Slope and smooth calibration; horizons whose predictions differ by a shift share their fit.
+def _cox(
+    outcome: Outcome, columns: FloatArray, near: FloatArray
+) -> tuple[RiskSets, FloatArray] | None:
+    """Return risk sets of the centred columns and their coefficients, sought near some values.
 
-    A Cox model's log cumulative hazards at two horizons differ by a constant, and the spline of one
-    spans what that of the other does.
+    None where the columns do not determine them or there is no maximum.
     """
-
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
-        self.of: FloatArray | None = None
-        self.slope = np.nan
-        self.fit: tuple[RiskSets, FloatArray, float] | None = None
-        self.knots = np.empty(0)
-        self.columns = np.empty((0, 0))
-
-    def judge(
-        self, x: FloatArray, risk: FloatArray, h: int
-    ) -> tuple[float, tuple[float, float, float], FloatArray]:
-        """Return slope; ICI, E50 and E90; and the curve."""
-        nothing = np.full(self.sample.plan.points.shape[1], np.nan)
-        shift = 0.0
-        if self.of is None or np.ptp(x - self.of) > 1e-9:
-            self._fit(x)
-        else:
-            shift = float((x - self.of).mean())
-        if self.fit is None:
-            return self.slope, (np.nan, np.nan, np.nan), nothing
-        sets, coef, _ = self.fit
-        horizon = self.sample.plan.horizons[h]
-        hazard = self.baseline[np.searchsorted(sets.times, horizon, side="right") - 1]
-        center = self.columns.mean(axis=0)
-
-        def smoothed(columns: FloatArray) -> FloatArray:
-            with np.errstate(over="ignore"):
-                found: FloatArray = -np.expm1(-hazard * np.exp((columns - center) @ coef))
-            return found
-
-        gap = np.abs(smoothed(self.columns) - risk)
-        e50, e90 = np.quantile(gap, (0.5, 0.9))
-        points = cloglog(self.sample.plan.points[h]) - shift
-        curve = smoothed(spline_columns(points, self.knots)) if len(points) else nothing
-        return self.slope, (float(gap.mean()), float(e50), float(e90)), curve
-
-    def _fit(self, x: FloatArray) -> None:
-        self.of = x
-        line = self.sample.cox(x[:, None])
-        self.slope = np.nan if line is None else float(line[1][0])
-        self.knots = default_knots(x, KNOTS)
-        self.columns = spline_columns(x, self.knots)
-        self.fit = self.sample.cox(self.columns) if len(self.knots) else line
-        if self.fit is not None:
-            self.baseline = self.fit[0].baseline(self.fit[1])
+    Z = columns - columns.mean(axis=0)
+    scale = Z.std(axis=0)
+    if not (scale > 1e-12 * np.maximum(1, np.abs(columns).max(axis=0))).all():
+        return None
+    sets = RiskSets(Z / scale, outcome.time, outcome.event)
+    found = maximise(sets, start=near * scale)
+    if not found.converged:
+        return None
+    return sets.in_units(scale), found.coef / scale
 
 
 def cloglog(risk: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ OVERALL = {
     "concordance": "Concordance (Harrell)",
     "dxy": "Somers' Dxy",
     "r2_nagelkerke": "R2 (Nagelkerke)",
-    "slope": "Calibration slope",
+    "slope": "Slope, whole follow-up",
     "integrated_brier": "Integrated Brier score",
     "integrated_ipa": "Integrated IPA",
 }
@@ -22,7 +22,7 @@ AT = {
     "brier": "Brier score",
     "ipa": "IPA",
     "observed_expected": "Observed/expected",
-    "slope": "Calibration slope",
+    "slope": "Slope to the horizon",
     "ici": "ICI",
     "e50": "E50",
     "e90": "E90",
@@ -57,7 +57,7 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
         f"{label} {_three(found[name])}"
         for name, label in (
             ("concordance", "concordance"),
-            ("slope", "calibration slope"),
+            ("slope", "calibration slope over the whole follow-up"),
             ("integrated_ipa", "integrated IPA"),
         )
         if found.get(name)
