@@ -83,5 +83,6 @@ def restricted_mean(curves: FloatArray, widths: FloatArray) -> FloatArray:
     >>> restricted_mean(np.array([[0.8, 0.4]]), np.array([2.0, 3.0, 1.0]))
     array([4.8])
     """
-    area: FloatArray = curves @ widths[1:] + widths[0]
+    # Not a matrix product, whose last bits depend on a patient's position.
+    area: FloatArray = np.multiply(curves, widths[1:], order="C").sum(axis=1) + widths[0]
     return area

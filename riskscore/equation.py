@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskscore import curves
-from riskscore.design import Term, design_matrix, read_terms
+from riskscore.design import Term, design_matrix, linear_predictor, read_terms
 from riskscore.study import Predictor
 
 __all__ = ["CoxEquation"]
@@ -54,20 +54,18 @@ class CoxEquation:
 
     def linear_predictor(self, X: FloatArray) -> FloatArray:
         """Return the risk score of checked input, of shape (n_patients,); higher is worse."""
-        score: FloatArray = design_matrix(X, self.predictors, self.terms) @ self.coef
-        return score
+        return linear_predictor(design_matrix(X, self.predictors, self.terms), self.coef)
 
     def part(self, X: FloatArray, column: int) -> FloatArray:
         """Return what one predictor adds to the risk score, of shape (n_patients,)."""
         mine = np.array([term.column == column for term in self.terms])
         design = design_matrix(X, self.predictors, self.terms)
-        added: FloatArray = design[:, mine] @ self.coef[mine]
-        return added
+        return linear_predictor(design[:, mine], self.coef[mine])
 
     @property
     def center_score(self) -> float:
         """The risk score of the patient whose baseline hazard is kept."""
-        return float(self._center @ self.coef)
+        return float(linear_predictor(self._center[None], self.coef)[0])
 
     def cumulative_hazard(self, times: FloatArray) -> FloatArray:
         """Return the baseline's, of the patient at the training mean of every term."""
@@ -122,8 +120,9 @@ class CoxEquation:
 
     def _relative(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return each patient's deviation from the mean design, and relative hazard."""
-        z = design_matrix(X, self.predictors, self.terms) - self._center
-        return z, np.exp(z @ self.coef)
+        design = design_matrix(X, self.predictors, self.terms)
+        score = linear_predictor(design, self.coef)
+        return design - self._center, np.exp(score - self.center_score)
 
     def _curve(
         self, X: FloatArray, position: NDArray[np.intp]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from riskscore.design import linear_predictor
 from riskscore.errors import ModelError
 from riskscore.metrics._estimates import FloatArray
 from riskscore.metrics._kaplan_meier import censoring_survival
@@ -103,7 +104,7 @@ def fit_cox(
         variance = variance @ (summed.T @ summed) @ variance
     # exp(-coef @ centre / scale): the baseline of X = 0, not of the mean.
     shift = np.exp(-float(coef @ (centre / scale)))
-    baseline = risk_sets.baseline(z @ coef + fixed) * shift
+    baseline = risk_sets.baseline(linear_predictor(z, coef) + fixed) * shift
     return CoxFit(coef / scale, variance / np.outer(scale, scale), baseline)
 
 
@@ -173,7 +174,7 @@ class _RiskSets:
         self, z: FloatArray, coef: FloatArray, fixed: FloatArray
     ) -> tuple[float, FloatArray, FloatArray]:
         """Return the log partial likelihood, its gradient and the information."""
-        eta = z @ coef + fixed
+        eta = linear_predictor(z, coef) + fixed
         hazard = np.exp(eta)
         p = z.shape[1]
         total = self.sums(hazard)
@@ -218,7 +219,7 @@ class _RiskSets:
     def scores(self, z: FloatArray, coef: FloatArray, fixed: FloatArray) -> FloatArray:
         """Return each patient's score residual, of shape (n, p)."""
         outcome = self.outcome
-        hazard = np.exp(z @ coef + fixed)
+        hazard = np.exp(linear_predictor(z, coef) + fixed)
         total = self.sums(hazard)
         mean = self.sums(hazard[:, None] * z) / total[:, None]
         n_times, index = len(outcome.times), outcome.index

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from riskscore.design import linear_predictor
 from riskscore.errors import ModelError
 from riskscore.metrics._bootstrap import Resamples
 from riskscore.metrics._cox import fit_cox
@@ -109,5 +110,5 @@ def smooth_curve(
 def _curve(columns: FloatArray, coef: FloatArray, hazard: float) -> FloatArray:
     """Return the risk that the regression gives: 1 - exp(-hazard * exp(columns @ coef))."""
     with np.errstate(over="ignore"):  # an infinite hazard is a risk of 1
-        found: FloatArray = -np.expm1(-hazard * np.exp(columns @ coef))
+        found: FloatArray = -np.expm1(-hazard * np.exp(linear_predictor(columns, coef)))
     return found

@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator
 from sksurv.util import check_array_survival
 
+from riskscore.design import linear_predictor, row_products
 from riskscore.errors import ModelError
 from training.cox.fit import CoefficientFit, fit_coefficients
 from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, table
@@ -174,13 +175,18 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.tests_["wald"] = quadratic(self.coef_, self.variance_)
 
     @property
+    def center_score_(self) -> float:
+        """The risk score of the patient at the mean, whose hazard `sums_.hazard` is."""
+        return float(linear_predictor(self.center_[None], self.coef_)[0])
+
+    @property
     def is_shrunken(self) -> bool:
         """Whether the coefficients are not those of the likelihood's maximum."""
         return self.penalty > 0 or self.shrinkage != 1 or self.coef is not None
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the risk score, the linear predictor; higher is worse."""
-        return np.asarray(X) @ self.coef_
+        return linear_predictor(np.asarray(X, dtype=np.float64), self.coef_)
 
     def predict_curves(
         self, X: FloatArray, level: float = 0.95, scale: Scale = "log-log"
@@ -200,15 +206,16 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             raise ModelError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         Z = np.asarray(X) - self.center_
         sums, V = self.sums_, self.variance_
-        risk = np.exp(Z @ self.coef_)[:, None]
+        risk = np.exp(self.predict(X) - self.center_score_)[:, None]
         hazard = risk * sums.hazard
         survival = np.exp(-hazard)
         # The variance is risk^2 (d'Vd + w): d the integral of (z - mean of the risk set) over the
         # baseline hazard, multiplied out here, and w the baseline's own variance.
-        ZV = Z @ V
+        ZV = row_products(Z, V)
+        ones = np.ones((Z.shape[1], 1))
         variance = (
-            np.einsum("nq,nq->n", ZV, Z)[:, None] * sums.hazard**2
-            - 2 * (ZV @ sums.hazard_mean.T) * sums.hazard
+            row_products(ZV * Z, ones) * sums.hazard**2
+            - 2 * row_products(ZV, sums.hazard_mean.T) * sums.hazard
             + np.einsum("tq,qr,tr->t", sums.hazard_mean, V, sums.hazard_mean)
             + sums.hazard_variance
         )

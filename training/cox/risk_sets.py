@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from riskscore.design import linear_predictor
+
 __all__ = ["TIES", "RiskSetSums", "RiskSets", "Ties", "efron_pass"]
 
 FloatArray = NDArray[np.float64]
@@ -120,6 +122,10 @@ class RiskSets:
         other._of_deaths = other.W[:, self.deaths].sum(axis=1)
         return other
 
+    def linear_predictor(self, coef: FloatArray) -> FloatArray:
+        """Return the linear predictor of the sorted rows, less that of the mean."""
+        return linear_predictor(self.W.T, coef)
+
     def derivatives(self, coef: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Return the log partial likelihood, its gradient, and minus its second derivative."""
         walk = self._walk(coef)
@@ -130,13 +136,13 @@ class RiskSets:
 
     def loglik(self, coef: FloatArray) -> float:
         """Return the log partial likelihood."""
-        risk = np.exp(coef @ self.W)
+        risk = np.exp(self.linear_predictor(coef))
         total, _ = self._totals(risk[None, :])
         return float(self._of_deaths @ coef - np.log(total).sum())
 
     def baseline(self, coef: FloatArray) -> FloatArray:
         """Return the cumulative baseline hazard at `times`."""
-        total, _ = self._totals(np.exp(coef @ self.W)[None, :])
+        total, _ = self._totals(np.exp(self.linear_predictor(coef))[None, :])
         hazard: FloatArray = np.cumsum(self._by_time(1.0 / total))
         return hazard
 
@@ -197,7 +203,7 @@ class RiskSets:
         )
 
     def _walk(self, coef: FloatArray) -> _Walk:
-        lp = coef @ self.W
+        lp = self.linear_predictor(coef)
         risk = np.exp(lp)
         weighted = np.empty((len(coef) + 1, len(risk)))
         weighted[0] = risk

@@ -5,49 +5,61 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from training.cox import CoxModel
-from training.export.graph import NAN, Graph
+from training.export.graph import LANES, NAN, Graph, row_products, same_everywhere
 
 __all__ = ["convert_cox"]
 
+FloatArray = NDArray[np.float64]
+
 
 def convert_cox(scope: Any, operator: Any, container: Any) -> None:
-    """Curves and log-log intervals; the formulas of `CoxModel.predict_curves`, rearranged.
+    """Add curves and log-log intervals; the formulas of `CoxModel.predict_curves`, rearranged.
 
     The half-width of the interval for log(-log S) is 1.96 sqrt(q), with
     q = z'Vz - 2 z'V a/A + (a'Va + w)/A^2: A the baseline hazard, a the integral of the risk sets'
     means, w the baseline's variance, V the coefficients', z the patient's deviation from the mean.
+    Each patient's curve is filled up to whole `LANES` while it is computed.
     """
     model: CoxModel = operator.raw_operator
     sums, V = model.sums_, model.variance_
     g = Graph(scope, container)
     survival, lower, upper, score = (v.full_name for v in operator.outputs)
     x = operator.inputs[0].full_name
-    lp = g.add("MatMul", x, g.const(model.coef_[:, None]))
+    lp = row_products(g, x, model.coef_[:, None])
     g.add("Squeeze", lp, g.const(np.array([1], np.int64)), out=score)
-    offset = g.const(np.array([model.center_ @ model.coef_]))
-    hazard = g.add("Mul", g.add("Exp", g.add("Sub", lp, offset)), g.const(-sums.hazard[None, :]))
-    g.add("Exp", hazard, out=survival)
+    n_times = len(sums.times)
+    filling = -n_times % LANES
+
+    def filled(row: FloatArray) -> str:
+        return g.const(np.pad(row, (0, filling))[None, :])
+
+    def curve(exponent: str, out: str) -> None:
+        wide = g.add("Exp", exponent)
+        axis = g.const(np.array([1], np.int64))
+        start, end = g.const(np.array([0], np.int64)), g.const(np.array([n_times], np.int64))
+        g.add("Slice", wide, start, end, axis, out=out)
+
+    relative = g.add("Sub", lp, g.const(np.array([model.center_score_])))
+    hazard = g.add("Mul", same_everywhere(g, "Exp", relative), filled(-sums.hazard))
+    curve(hazard, survival)
     if model.is_shrunken:  # no variance that means anything
         for bound in (lower, upper):
-            g.add("Mul", hazard, g.const(NAN), out=bound)
+            g.add("Mul", survival, g.const(NAN), out=bound)
         return
     mean = sums.hazard_mean / sums.hazard[:, None]
     own = np.einsum("tq,qr,tr->t", mean, V, mean) + sums.hazard_variance / sums.hazard**2
     z = g.add("Sub", x, g.const(model.center_[None, :]))
-    quadratic = g.add(
-        "ReduceSum",
-        g.add("Mul", g.add("MatMul", z, g.const(V)), z),
-        g.const(np.array([1], np.int64)),
-        keepdims=1,
-    )
-    cross = g.add("MatMul", z, g.const(2 * V @ mean.T))
-    q = g.add("Sub", g.add("Add", quadratic, g.const(own[None, :])), cross)
+    squares = g.add("Mul", row_products(g, z, V), z)
+    quadratic = row_products(g, squares, np.ones((len(V), 1)))
+    cross = row_products(g, z, np.pad(2 * V @ mean.T, ((0, 0), (0, filling))))
+    q = g.add("Sub", g.add("Add", quadratic, filled(own)), cross)
     # Rounding can leave a tiny negative where the variance is nil.
     q = g.add("Max", q, g.const(np.array([0.0])))
     half = g.add("Mul", g.add("Sqrt", q), g.const(np.array([stats.norm.ppf(0.975)])))
     widen = g.add("Exp", half)
-    g.add("Exp", g.add("Mul", hazard, widen), out=lower)
-    g.add("Exp", g.add("Div", hazard, widen), out=upper)
+    curve(g.add("Mul", hazard, widen), lower)
+    curve(g.add("Div", hazard, widen), upper)

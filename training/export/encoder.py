@@ -8,7 +8,7 @@ import numpy as np
 from skl2onnx.common.data_types import DoubleTensorType
 
 from riskscore.design import Term
-from training.export.graph import NAN, Graph
+from training.export.graph import NAN, Graph, row_products, same_everywhere
 
 __all__ = ["convert_encoder", "encoder_shape"]
 
@@ -40,14 +40,11 @@ def convert_encoder(scope: Any, operator: Any, container: Any) -> None:
         wanted = [place[encoder.terms_[k].column, encoder.terms_[k].level] for k in indicators]
         parts.append(g.add("Gather", hit, g.const(np.array(wanted, np.int64)), axis=1))
         order += indicators
-    for form in ("linear", "log"):
-        numbers = [k for k, t in enumerate(encoder.terms_) if t.level is None and t.form == form]
-        if not numbers:
-            continue
-        columns = [encoder.terms_[k].column for k in numbers]
-        values = g.add("Gather", x, g.const(np.array(columns, np.int64)), axis=1)
-        parts.append(g.add("Log", values) if form == "log" else values)
-        order += numbers
+    for k, term in enumerate(encoder.terms_):
+        if term.level is None and term.form in ("linear", "log"):
+            value = g.add("Gather", x, g.const(np.array([term.column], np.int64)), axis=1)
+            parts.append(same_everywhere(g, "Log", value) if term.form == "log" else value)
+            order.append(k)
     splines = {t.column: t for t in encoder.terms_ if t.form == "spline"}
     for column, term in splines.items():
         parts.append(_spline(g, x, term))
@@ -78,5 +75,5 @@ def _spline(g: Graph, x: str, term: Term) -> str:
     value = g.add("Gather", x, g.const(np.array([term.column], np.int64)), axis=1)
     above = g.add("Relu", g.add("Sub", value, g.const(t[None, :])))
     cubes = g.add("Mul", g.add("Mul", above, above), above)
-    parts = g.add("MatMul", cubes, g.const(weights / (last - t[0]) ** 2))
+    parts = row_products(g, cubes, weights / (last - t[0]) ** 2)
     return g.add("Concat", value, parts, axis=1)

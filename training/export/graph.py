@@ -17,6 +17,8 @@ __all__ = [
     "NAN",
     "OPSET",
     "Graph",
+    "row_products",
+    "same_everywhere",
     "serialised",
     "tables_aside",
     "without_bounds",
@@ -33,6 +35,10 @@ LARGE = 2**20
 _aside: ContextVar[dict[str, NDArray[Any]] | None] = ContextVar("aside", default=None)
 
 NAN = np.array([np.nan])
+
+LANES = 8
+"""Doubles that the widest processors compute at once. onnxruntime computes what does not fill them
+by other means, to other last bits: which elements these are depends on the number of patients."""
 
 
 class Graph:
@@ -77,6 +83,25 @@ def without_bounds(g: Graph, survival: str, lower: str, upper: str) -> None:
     """Write bounds of NaN, for a model that has no interval."""
     for bound in (lower, upper):
         g.add("Mul", survival, g.const(NAN), out=bound)
+
+
+def row_products(g: Graph, x: str, matrix: NDArray[np.float64]) -> str:
+    """Add `x @ matrix` as `riskscore.design.row_products` computes it: [N, p] to [N, m].
+
+    Operations on single elements alone: those of MatMul depend on how many patients there are.
+    """
+    total = ""
+    for k, weights in enumerate(matrix):
+        column = g.add("Gather", x, g.const(np.array([k], np.int64)), axis=1)
+        product = g.add("Mul", column, g.const(weights[None, :]))
+        total = g.add("Add", total, product) if total else product
+    return total
+
+
+def same_everywhere(g: Graph, op: str, column: str) -> str:
+    """Add a function of a column, [N, 1], whose last bits do not depend on a patient's position."""
+    wide = g.add(op, g.add("Mul", column, g.const(np.ones((1, LANES)))))
+    return g.add("Gather", wide, g.const(np.array([0], np.int64)), axis=1)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 from sksurv.ensemble import ComponentwiseGradientBoostingSurvivalAnalysis
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-from training.export.graph import Graph, without_bounds
+from training.export.graph import Graph, row_products, without_bounds
 from training.export.grid import baseline_hazard, wanted
 from training.export.trees import leaves_of, summed_over_trees, trees_of
 
@@ -28,7 +28,7 @@ def convert_linear(scope: Any, operator: Any, container: Any) -> None:
     coef, offset = linear_score(model, wanted().alpha)
     g = Graph(scope, container)
     x = g.add("Cast", operator.inputs[0].full_name, to=11)
-    score = g.add("MatMul", x, g.const(coef[:, None]))
+    score = row_products(g, x, coef[:, None])
     if offset:
         score = g.add("Sub", score, g.const(np.array([offset])))
     _curves(g, operator, g.add("Add", score, _nan_unless_finite(g, x)))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from riskscore.design import linear_predictor
 from riskscore.errors import ModelError
 from training.cox.fit import fit_coefficients
 from training.cox.hypotheses import ChiSquare, chi_square
@@ -137,7 +138,7 @@ def closed_test(
     """
     names = names or tuple(f"term {k + 1}" for k in range(len(coef)))
     fit = fit_coefficients(design, time, event, names=names, ties=ties)
-    slope, loglik_slope = slope_of((design - fit.center) @ coef, time, event, ties)
+    slope, loglik_slope = slope_of(linear_predictor(design, coef), time, event, ties)
     log_likelihood = {
         "baseline": fit.sets.loglik(coef),
         "slope": loglik_slope,
@@ -227,7 +228,7 @@ def poisson_maximum(Z: FloatArray, exposure: FloatArray, counted: NDArray[np.boo
     theta = np.concatenate([np.log(d.sum(axis=0) / exposure.sum(axis=0)), np.zeros(p)])
 
     def at(theta: FloatArray) -> tuple[float, FloatArray]:
-        eta = theta[:K] + (Z @ theta[K:])[:, None]
+        eta = theta[:K] + linear_predictor(Z, theta[K:])[:, None]
         expected = exposure * np.exp(eta)
         return float((d * eta).sum() - expected.sum()), expected
 

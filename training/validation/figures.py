@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from riskscore.design import linear_predictor
 from riskscore.errors import ModelError
 from riskscore.metrics._auc import auc_of
 from riskscore.metrics._concordance import influence_of
@@ -284,7 +285,8 @@ class Sample:
 
         def smoothed(columns: FloatArray) -> FloatArray:
             with np.errstate(over="ignore"):
-                found: FloatArray = -np.expm1(-hazard * np.exp((columns - center) @ coef))
+                score = linear_predictor(columns - center, coef)
+                found: FloatArray = -np.expm1(-hazard * np.exp(score))
             return found
 
         gap = np.abs(smoothed(columns) - risk)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from riskscore.design import linear_predictor
 from riskscore.study import Predictor
 from training.cohort import Cohort
 from training.cox.fit import fit_coefficients
@@ -74,9 +75,8 @@ class CoxRefit:
     null: float
 
     def score(self, X: FloatArray) -> FloatArray:
-        """Return the linear predictor, less that of the center."""
-        found: FloatArray = (self.encoder.transform(X) - self.center) @ self.coef
-        return found
+        """Return the linear predictor."""
+        return linear_predictor(self.encoder.transform(X), self.coef)
 
     def survival(self, X: FloatArray, times: FloatArray) -> FloatArray:
         """Return survival at the times."""
@@ -86,6 +86,7 @@ class CoxRefit:
         """Return survival at the times of patients with these scores."""
         place = np.searchsorted(self.times, times, side="right")
         hazard = np.concatenate(([0.0], self.hazard))[place]
+        score = score - linear_predictor(self.center[None], self.coef)
         with np.errstate(over="ignore"):  # an infinite hazard is a survival of 0
             found: FloatArray = np.exp(-np.exp(score)[:, None] * hazard)
         return found
