@@ -1,8 +1,10 @@
 """One line a request, without a patient's value in it.
 
 A line is a JSON object on standard output. Everything in it is ours: the route's template and not
-the path that was sent, the kind of a refusal and not what was refused. What a client can choose
-freely (paths, queries, headers, keys, values) is never printed, so no line can be forged.
+the path that was sent, the kind of a refusal and not what was refused, the address of the
+connection and not what a header says of it. What a client can choose freely (paths, queries,
+headers, keys, values) is never printed, so no line can be forged. Of headers only two random
+numbers get in, so that a caller finds its line: the id of the request and that of the trace.
 """
 
 from __future__ import annotations
@@ -24,11 +26,14 @@ __all__ = ["AuditLog", "Facts", "request_id", "told"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-PLAIN_ID = re.compile(rb"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
-"""A UUID. Any other text a client sends as its request's id might be a patient's."""
+RANDOM_ID = re.compile(
+    rb"[0-9a-f]{8}-?[0-9a-f]{4}-?[47][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}"
+)
+"""A UUID of version 4 or 7 (RFC 9562), which is random. Any other text a client sends as its
+request's id might be a patient's."""
 
-TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-"""The W3C's header traceparent, whose second part is the trace's id."""
+TRACE_PARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The W3C's header traceparent, whose second part is the trace's id, random by its rule."""
 
 
 @dataclass(slots=True)
@@ -156,8 +161,8 @@ class AuditLog:
 
 
 def request_id(sent: bytes = b"") -> str:
-    """Return the id a client sent, if it is a UUID, or a new one."""
-    return sent.decode() if PLAIN_ID.fullmatch(sent) else uuid.uuid4().hex
+    """Return the id a client sent, if it is a random UUID, or a new one."""
+    return sent.decode() if RANDOM_ID.fullmatch(sent) else uuid.uuid4().hex
 
 
 def told(error: BaseException) -> str:

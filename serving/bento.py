@@ -9,6 +9,8 @@
 - Its supervisor takes commands from any local user, without a password, at a TCP port of its own,
   and announces events at another. Here both ends are inside the process, and nothing listens but
   the HTTP port.
+- uvicorn, as BentoML starts it, bounds neither the head of a request nor the time it takes to come:
+  `serving.connection` does.
 - Its supervisor looks every 10 s whether a worker has died: every second, here.
 
 With a version that was not tried the service refuses to start: it might listen where it must not.
@@ -178,10 +180,12 @@ def adapt() -> None:
     check_versions()
     from _bentoml_impl.server.app import ServiceAppFactory  # type: ignore[import-untyped]
     from bentoml._internal.utils import circus
+    from uvicorn.config import HTTP_PROTOCOLS
 
     if getattr(ServiceAppFactory.middlewares.fget, "adapted", False):
         return
     ServiceAppFactory.middlewares = _middlewares(ServiceAppFactory.middlewares.fget)
+    HTTP_PROTOCOLS["auto"] = "serving.connection:BoundedProtocol"
     # The names that BentoML looks up.
     circus.Arbiter = _private(circus.Arbiter)  # type: ignore[misc]
     circus.ThreadedArbiter = _private(circus.ThreadedArbiter)  # type: ignore[misc]

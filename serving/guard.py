@@ -1,7 +1,8 @@
 """Who is let in: every route but the probes asks here first.
 
 With tokens, a request must present one. Without, only this machine is answered, under one of its
-own names: a page whose name was pointed at 127.0.0.1 (DNS rebinding) is not.
+own names: a page whose name was pointed at 127.0.0.1 (DNS rebinding) is not, and neither is what a
+proxy on this machine passes on, which may come from anywhere.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ __all__ = ["PROBES", "ExposedError", "Guard"]
 
 PROBES = frozenset({"/livez", "/healthz", "/readyz"})
 """Addresses that answer without a token: the machine's keeper asks them, and they tell nothing."""
+
+FORWARDED = (b"forwarded", b"via", b"x-real-ip", b"true-client-ip")
+FORWARDED_BEGIN = (b"x-forwarded", b"x-original", b"x-envoy")
+"""Headers that proxies add, and how their names begin."""
 
 logger = logging.getLogger("bentoml.riskscore")
 
@@ -114,6 +119,11 @@ def _check_own(scope: Mapping[str, Any]) -> None:
         remedy = f"who runs the service must set {TOKENS_VARIABLE}"
         rule = "must come from this machine: there are no tokens"
         raise Refusal.of("forbidden", "request", rule, None, remedy)
+    for name, _ in scope["headers"]:
+        if name in FORWARDED or name.startswith(FORWARDED_BEGIN):
+            remedy = f"who runs the service must set {TOKENS_VARIABLE} to serve through a proxy"
+            rule = "must not have come through a proxy: there are no tokens"
+            raise Refusal.of("forbidden", "request", rule, None, remedy)
     host = _header(scope, b"host").decode("latin-1")
     name = host[1 : host.index("]")] if host[:1] == "[" and "]" in host else host.split(":")[0]
     if name and not is_loopback(name):

@@ -14,13 +14,14 @@ from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
 from riskscore.review import Review
 from serving.problems import Refusal, Reply, json_begin
-from serving.settings import switch
+from serving.settings import SettingError, switch
 
 __all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
 
 MODELS_VARIABLE = "RISKSCORE_MODELS"
-"""Environment variable: directories of bundles, separated as in PATH; the first is the default.
-Each may be pinned: ``bundles/os-cox@sha256:...`` is served only with that digest."""
+"""Environment variable: what is served, and nothing else: directories of bundles or ids of shipped
+models, separated as in PATH; the first is the default. Each may be pinned:
+``bundles/os-cox@sha256:...`` is served only with that digest."""
 
 APPROVED_VARIABLE = "RISKSCORE_REQUIRE_APPROVED"
 """Environment variable: 1 to serve only models with an approving review."""
@@ -75,10 +76,10 @@ class Models:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Models:
-        """Load the bundles `RISKSCORE_MODELS` names, then those shipped that it does not replace.
+        """Load the bundles that `RISKSCORE_MODELS` names; where it names none, all those shipped.
 
         With `RISKSCORE_REQUIRE_APPROVED` a bundle that is named must have an approving review, and
-        one that is shipped is left out without.
+        one that is shipped and not named is left out without.
 
         Raises
         ------
@@ -86,26 +87,33 @@ class Models:
             If one is missing, damaged, not what its pin says or not approved, naming it; if none is
             left to serve.
         SettingError
-            If `RISKSCORE_REQUIRE_APPROVED` is neither 0 nor 1.
+            If `RISKSCORE_REQUIRE_APPROVED` is neither 0 nor 1, or `RISKSCORE_MODELS` is set and
+            names nothing.
         """
-        # A pin has a colon, which is also what separates the directories.
-        entries = environment.get(MODELS_VARIABLE, "").replace(PIN, "\0").split(os.pathsep)
-        models = [_load_pinned(entry.replace("\0", PIN)) for entry in entries if entry.strip()]
         approved = switch(APPROVED_VARIABLE, environment)
+        text = environment.get(MODELS_VARIABLE, "")
+        if text.strip():
+            # A pin has a colon, which is also what separates the directories.
+            entries = text.replace(PIN, "\0").split(os.pathsep)
+            models = [_load_pinned(e.strip().replace("\0", PIN)) for e in entries if e.strip()]
+            if not models:
+                raise SettingError.of(
+                    MODELS_VARIABLE, "directories of bundles or ids of shipped models", text,
+                    "name one",
+                )  # fmt: skip
+            if approved:
+                _check_approved(models)
+            return cls(models, models[0].manifest.id)
+        models = [load_model(path) for path in shipped_bundles().values()]
         if approved:
-            _check_approved(models)
-        given = {model.manifest.id for model in models}
-        default = models[0].manifest.id if models else DEFAULT_MODEL
-        shipped = [
-            load_model(path) for name, path in shipped_bundles().items() if name not in given
-        ]
-        models += [m for m in shipped if not approved or m.review.is_approved]
+            models = [model for model in models if model.review.is_approved]
         if approved and not models:
             raise BundleError(
                 f"{APPROVED_VARIABLE} is 1, and no model that is shipped has an approving review; "
                 f"name approved bundles in {MODELS_VARIABLE}, or set {APPROVED_VARIABLE} to 0"
             )
-        return cls(models, default)
+        ids = [model.manifest.id for model in models]
+        return cls(models, ids[0] if ids and DEFAULT_MODEL not in ids else DEFAULT_MODEL)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -223,11 +231,11 @@ class Models:
 
 
 def _load_pinned(entry: str) -> RiskModel:
-    path, pin, digest = entry.partition(PIN)
-    model = load_model(Path(path))
+    name, pin, digest = entry.partition(PIN)
+    model = load_model(name)
     if pin and model.digest != f"sha256:{digest}":
         raise BundleError(
-            f"{path} is pinned to sha256:{digest} in {MODELS_VARIABLE}, and its manifest.json has "
+            f"{name} is pinned to sha256:{digest} in {MODELS_VARIABLE}, and its manifest.json has "
             f"digest {model.digest}; restore the bundle, or pin what has been reviewed since"
         )
     return model

@@ -29,16 +29,19 @@ __all__ = [
 ]
 
 KINDS: Mapping[str, tuple[int, str]] = {
+    "unreadable-request": (400, "The request cannot be read"),
     "unreadable-body": (400, "The body cannot be read"),
     "unauthorized": (401, "A token is needed"),
     "forbidden": (403, "The token is not for this"),
     "unknown-model": (404, "No such model is served here"),
     "not-found": (404, "Nothing is served at this address"),
     "method-not-allowed": (405, "This address does not take that method"),
+    "too-slow": (408, "The request took too long to come"),
     "too-large": (413, "The request is too large"),
     "unsupported-media-type": (415, "The body is of a type that is not taken"),
     "misdirected": (421, "The request came the wrong way"),
     "invalid-input": (422, "The input breaks a rule"),
+    "head-too-large": (431, "The request's headers are too large"),
     "internal-error": (500, "The service failed"),
     "unavailable": (503, "The service cannot answer now"),
     "timeout": (504, "The service took too long"),

@@ -195,8 +195,9 @@ def parse_predict(body: bytes) -> PredictRequest:
     fatal = _envelope_problems(content, patients, model)
     if fatal:
         raise Refusal("invalid-input", problems + fatal)
-    compare, explain = content.get("compare") or False, content.get("explain", False)
-    explain = False if explain is None else explain
+    compare, explain = (
+        False if content.get(key) is None else content[key] for key in ("compare", "explain")
+    )
     problems += _wish_problems(compare, explain)
     if len(patients) > MAX_PATIENTS:
         _refuse_size("patients", f"must be at most {MAX_PATIENTS:,}", len(patients), SMALLER)

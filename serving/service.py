@@ -7,12 +7,16 @@ patients' values included.
 Settings, all of the environment:
 
 =============================  ===================================================================
-`RISKSCORE_MODELS`             directories of bundles; each may be pinned, ``DIR@sha256:...``
+`RISKSCORE_MODELS`             what is served and nothing else: directories of bundles or ids of
+                               shipped models, separated by colons, the first being the default;
+                               each may be pinned, ``DIR@sha256:...``; every shipped model without
 `RISKSCORE_TOKENS_FILE`        hashed tokens (`serving.tokens`); without, loopback alone is served
 `RISKSCORE_REQUIRE_APPROVED`   1: only models with an approving review
 `RISKSCORE_WORKERS`            processes that answer, 1 to 256; 1 by default
 `RISKSCORE_TIMEOUT`            seconds a request may take until its answer begins; 30 by default
 =============================  ===================================================================
+
+Any other variable that begins with RISKSCORE_ is refused, but for those of Kubernetes.
 
 TLS is BentoML's: ``--ssl-certfile``, ``--ssl-keyfile``, and ``--ssl-ca-certs`` with
 ``--ssl-cert-reqs 2`` to ask clients for certificates. Traces are BentoML's too: a file that
@@ -54,6 +58,7 @@ from serving.bento import (
     forget_tracking,
     stop_supervisor,
 )
+from serving.connection import BoundedProtocol
 from serving.counters import Counters
 from serving.edge import FACTS, Edge, Inside
 from serving.guard import ExposedError, Guard
@@ -63,7 +68,7 @@ from serving.openapi import document
 from serving.predict import fault, respond
 from serving.problems import Refusal, Reply, json_reply, problem_reply
 from serving.request import PredictRequest, check_headers, parse_predict, read_body
-from serving.settings import SettingError, seconds, workers
+from serving.settings import SettingError, check_names, seconds, workers
 
 reserve()
 
@@ -77,6 +82,7 @@ logger = logging.getLogger("bentoml.riskscore")
 try:
     adapt()
     forget_tracking()
+    check_names()
     WORKERS, TIMEOUT = workers(), seconds()
 except (
     SettingError,
@@ -292,6 +298,16 @@ class RiskScore:
 service = cast(Any, RiskScore)
 service.add_asgi_middleware(Edge, guard=guard, counters=counters, audit=audit, reviews=Loaded.told)
 service.add_asgi_middleware(Inside)
+
+
+def _observe(facts: Facts) -> None:
+    """Count and note a request that could not be read."""
+    counters.finished(facts)
+    audit.write(facts.to_dict())
+
+
+BoundedProtocol.observe = staticmethod(_observe)
+BoundedProtocol.reviews = staticmethod(Loaded.told)
 
 
 async def _beside(size: int, function: Any, *arguments: Any) -> Any:

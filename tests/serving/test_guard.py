@@ -260,6 +260,38 @@ def test_without_tokens_only_this_machine_is_answered(
     assert caught.value.kind == kind
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP"],
+)
+def test_without_tokens_nothing_is_answered_through_a_proxy(
+    client: httpx.Client, name: str
+) -> None:
+    """It connects from this machine, for anybody."""
+    refused = client.get("/v1/models", headers={name: "127.0.0.1"})
+    assert refused.status_code == 403
+    assert "must set RISKSCORE_TOKENS_FILE" in refused.json()["problems"][0]["remedy"]
+    assert client.get("/livez", headers={name: "127.0.0.1"}).is_success
+
+
+def test_no_header_gets_into_the_audit(guarded: Server) -> None:
+    """The client is the connection's, whatever a proxy, or a forger, says of it."""
+    names = [
+        "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "X-Request-ID",
+        "User-Agent", "Referer", "traceparent", "tracestate", "Origin", "Cookie", "Host",
+        "Content-Type", "Content-Encoding",
+    ]  # fmt: skip
+    marks = ["192.0.2.77", "Mustermann", "00000000-0000-0000-0000-000000004711"]
+    for mark in marks:
+        headers = {**dict.fromkeys(names, mark), "Authorization": "Bearer A"}
+        httpx.post(f"{guarded.url}/v1/predict", headers=headers, content=b"{}")
+        for name in names:
+            headers = {name: mark, "Authorization": "Bearer A"}
+            answer = httpx.post(f"{guarded.url}/v1/predict", headers=headers, content=b"{}")
+    printed = guarded.printed_with(answer.headers["X-Request-ID"])
+    assert not [mark for mark in marks if mark in printed]
+
+
 def test_the_sockets_of_a_process_are_read() -> None:
     """What is listened on is found; what is connected is not."""
     with socket.socket() as one:

@@ -43,18 +43,6 @@ def test_the_first_bundle_named_is_the_default(models: Models) -> None:
     assert [m["id"] for m in models.listing()["models"]] == list(models.ids)
 
 
-def test_a_bundle_named_replaces_the_shipped_one_of_its_id(
-    cox_bundle: Path, forest_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the operator names comes first; the rest of what is shipped stays."""
-    shipped = {"deb-tace-hcc/os/cox": cox_bundle, "deb-tace-hcc/os/forest": forest_bundle}
-    monkeypatch.setattr(serving.models, "shipped_bundles", lambda: shipped)
-    named = Models.from_environment({"RISKSCORE_MODELS": str(forest_bundle)})
-    assert named.ids == ("deb-tace-hcc/os/forest", "deb-tace-hcc/os/cox")
-    assert named.default == "deb-tace-hcc/os/forest"
-    assert Models.from_environment({}).default == "deb-tace-hcc/os/cox"
-
-
 def test_what_cannot_be_served_is_said_at_the_start(
     cox_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

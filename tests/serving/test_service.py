@@ -76,6 +76,11 @@ BAD: dict[str, tuple[bytes, dict[str, str], int, str]] = {
     "patient a number": (b'{"patients": [7]}', JSON, 422, "row 1: patient must be an object"),
     "unknown body key": (body(tims=[6]), JSON, 422, "tims is not a key of the body"),
     "model a number": (body(model=7), JSON, 422, "model must be a text, got 7"),
+    "compare an object": (body(compare={}), JSON, 422, "compare must be true or false, got '{}'"),
+    "compare a number": (body(compare=0), JSON, 422, "compare must be true or false, got 0"),
+    "compare a text": (body(compare=""), JSON, 422, "compare must be true or false, got ''"),
+    "compare a list": (body(compare=[]), JSON, 422, "compare must be true or false, got '[]'"),
+    "explain an object": (body(explain={}), JSON, 422, "explain must be true, false or a time"),
     "missing predictor": (
         body({k: v for k, v in GOOD.items() if k != "treatment"}),
         JSON,

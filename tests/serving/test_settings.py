@@ -9,7 +9,7 @@ import pytest
 
 from riskscore import BundleError
 from serving.models import Models
-from serving.settings import SettingError, seconds, switch, workers
+from serving.settings import NAMES, SettingError, check_names, seconds, switch, workers
 from tests.serving.live_server import ROOT, command, environment, free_port
 
 WORKERS, TIMEOUT, APPROVED = "RISKSCORE_WORKERS", "RISKSCORE_TIMEOUT", "RISKSCORE_REQUIRE_APPROVED"
@@ -52,6 +52,47 @@ def test_approval_that_no_model_has_is_said() -> None:
     """The shipped models are drafts."""
     with pytest.raises(BundleError, match="REQUIRE_APPROVED is 1, and no model that is shipped"):
         Models.from_environment({APPROVED: "1"})
+
+
+KUBERNETES = """
+RISKSCORE_SERVICE_HOST RISKSCORE_SERVICE_PORT RISKSCORE_SERVICE_PORT_HTTP RISKSCORE_PORT
+RISKSCORE_PORT_3000_TCP RISKSCORE_PORT_3000_TCP_PROTO RISKSCORE_PORT_3000_TCP_PORT
+RISKSCORE_PORT_3000_TCP_ADDR RISKSCORE_WEB_SERVICE_HOST RISKSCORE_WEB_PORT_80_TCP_ADDR
+"""
+
+
+def test_variables_that_nothing_reads_are_refused() -> None:
+    """But those that Kubernetes adds for a service of that name, and other programs' own."""
+    check_names(dict.fromkeys([*NAMES, *KUBERNETES.split(), "PATH", "BENTOML_PORT"], "x"))
+    for name in ("RISKSCORE_MODEL", "RISKSCORE_REQUIRE_APPROVAL", "RISKSCORE_", "RISKSCORE_HOST"):
+        with pytest.raises(SettingError, match=rf"{name} is no setting of this service; it reads "):
+            check_names({name: "1"})
+    with pytest.raises(SettingError, match="RISKSCORE_A, RISKSCORE_B are no settings"):
+        check_names({"RISKSCORE_B": "", "RISKSCORE_A": ""})
+
+
+def test_every_setting_is_documented() -> None:
+    """In the service's own table."""
+    text = (ROOT / "serving" / "service.py").read_text()
+    assert all(f"\n`{name}` " in text for name in NAMES)
+
+
+def test_models_that_name_nothing_are_refused() -> None:
+    """A list of nothing is not the list of all."""
+    with pytest.raises(SettingError, match="RISKSCORE_MODELS must be directories of bundles or"):
+        Models.from_environment({"RISKSCORE_MODELS": ":"})
+
+
+def test_a_misspelt_variable_stops_the_command(tmp_path: Path) -> None:
+    """One line, and no server."""
+    done = subprocess.run(
+        command(free_port()), cwd=ROOT,
+        env={**environment("", tmp_path), "RISKSCORE_REQUIRE_APPROVAL": "1"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "RISKSCORE_REQUIRE_APPROVAL is no setting" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("name", "value"), [(WORKERS, "abc"), (TIMEOUT, "-1"), (APPROVED, "yes")])
