@@ -6,17 +6,19 @@ import onnxruntime as ort
 
 from riskscore.bundle import Bundle
 from riskscore.errors import BundleError
+from riskscore.graph_check import check_graph
+from riskscore.onnx_file import OnnxError, read_graph
 
-__all__ = ["OUTPUTS", "open_graph"]
+__all__ = ["OUTPUTS", "ROWS_AT_ONCE", "open_graph"]
 
 OUTPUTS = ("survival", "survival_lower", "survival_upper", "risk_score")
+
+ROWS_AT_ONCE = 128
+"""Rows given to the graph at once: a forest holds rows x trees x times numbers while it runs."""
 
 # For a program that has imported onnxruntime before us, so that the variable that `riskscore` sets
 # came too late: nothing more is reported.
 ort.disable_telemetry_events()
-
-EXTERNAL = b"\x0a\x08location"
-"""How an ONNX file names the place of a tensor that it keeps elsewhere: field, length, key."""
 
 
 def open_graph(bundle: Bundle) -> ort.InferenceSession:
@@ -25,19 +27,21 @@ def open_graph(bundle: Bundle) -> ort.InferenceSession:
     Raises
     ------
     BundleError
-        If it cannot be read, keeps part of itself elsewhere, or is not what the manifest describes.
+        If it cannot be read, keeps part of itself elsewhere, uses operators that no export uses,
+        computes too much, or is not what the manifest describes.
     """
+    try:
+        check_graph(read_graph(bundle.graph), ROWS_AT_ONCE, len(bundle.manifest.predictors))
+    except OnnxError as error:
+        raise BundleError(f"{bundle.path}: model.onnx {error}; write the bundle again") from error
     options = ort.SessionOptions()
     # One thread: the same sums in the same order whatever the machine, and no pool to wake up for
     # one patient. Many rows are spread over processes, not threads.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if EXTERNAL in bundle.graph:
-        raise BundleError(
-            f"{bundle.path}: model.onnx keeps part of itself in another file, without a hash; "
-            "write the bundle again"
-        )
+    # Only what was checked is run.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no public base

@@ -20,7 +20,7 @@ from riskscore.comparison import Comparison, Contrast, contrast_of
 from riskscore.equation import CoxEquation
 from riskscore.errors import BundleError, ModelError, Problem
 from riskscore.explanation import Explanation, Shares, shares_of
-from riskscore.graph import OUTPUTS, open_graph
+from riskscore.graph import OUTPUTS, ROWS_AT_ONCE, open_graph
 from riskscore.manifest import Manifest
 from riskscore.nomogram import Nomogram
 from riskscore.notes import Notes
@@ -34,9 +34,6 @@ from riskscore.study import Predictor
 __all__ = ["RiskModel", "load_model"]
 
 FloatArray = NDArray[np.float64]
-
-ROWS_AT_ONCE = 128
-"""Rows given to the graph at once: a forest holds rows x trees x times numbers while it runs."""
 
 
 def load_model(model: str | Path) -> RiskModel:

@@ -23,7 +23,7 @@ from sksurv.ensemble import (
 from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
 from sksurv.tree import SurvivalTree
 
-from riskscore.model import ROWS_AT_ONCE
+from riskscore.graph import ROWS_AT_ONCE
 from tests.training.exported import around
 from training.export import register_converters
 

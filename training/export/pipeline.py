@@ -15,9 +15,8 @@ from sklearn.pipeline import Pipeline
 
 from riskscore.bundle import write_bundle
 from riskscore.errors import ModelError
-from riskscore.graph import OUTPUTS
+from riskscore.graph import OUTPUTS, ROWS_AT_ONCE
 from riskscore.manifest import Manifest, json_bytes
-from riskscore.model import ROWS_AT_ONCE
 from riskscore.study import Study, load_study
 from training.cohort import Cohort, check_cohort, read_cohort
 from training.evaluate import evaluate_by_refits
