@@ -207,12 +207,25 @@ def hypothesis_lines(inference: dict[str, Any]) -> list[str]:
 
 
 def importance_lines(inference: dict[str, Any]) -> list[str]:
-    """Return the importance of a forest's predictors as aligned lines."""
-    lines = [f"  {'':<30}{'concordance lost when shuffled':>30}   95 % interval"]
+    """Return what tuning chose, and the importance of a forest's predictors as aligned lines."""
+    lines = _tuning_lines(inference["tuning"])
+    lines += [f"  {'':<30}{'concordance lost when shuffled':>30}   95 % interval"]
     for i in inference["importance"]:
         interval = f"{i['lower']:.3f} to {i['upper']:.3f}"
         lines.append(f"  {i['predictor']:<30}{i['concordance_lost']:>30.3f}   {interval}")
     return lines
+
+
+def _tuning_lines(tuning: dict[str, Any] | None) -> list[str]:
+    if tuning is None:
+        return []
+    chosen = tuning["chosen"]
+    return [
+        f"  tuned: {chosen['min_leaf']} rows in a leaf or more, {chosen['max_features']} columns "
+        "tried at a split,",
+        f"  the best of {len(tuning['grid'])} by out-of-bag integrated Brier score "
+        f"({chosen['integrated_brier']:.4f})",
+    ]
 
 
 def _columns(text: str) -> str | int:

@@ -47,12 +47,16 @@ class CoxFit:
         Inverse information, or the sandwich where the outcome has clusters or an event competes
         (the weights taken as known, as R's `coxph` on the data of `finegray` does).
     baseline : ndarray of shape (n_times,)
-        Efron's cumulative hazard at each distinct time, for columns and offset of 0.
+        Efron's cumulative hazard at each distinct time, for columns at `center` and offset of 0.
+    center : ndarray of shape (p,)
+        Mean of the columns. At columns of 0 the hazard may be no number: predictions that hardly
+        differ have a large slope, and lie far from 0.
     """
 
     coef: FloatArray
     variance: FloatArray
     baseline: FloatArray
+    center: FloatArray
 
 
 def fit_cox(
@@ -102,10 +106,8 @@ def fit_cox(
         scores = risk_sets.scores(z, coef, fixed)
         summed = np.stack([outcome.clustered(column) for column in scores.T], axis=1)
         variance = variance @ (summed.T @ summed) @ variance
-    # exp(-coef @ centre / scale): the baseline of X = 0, not of the mean.
-    shift = np.exp(-float(coef @ (centre / scale)))
-    baseline = risk_sets.baseline(linear_predictor(z, coef) + fixed) * shift
-    return CoxFit(coef / scale, variance / np.outer(scale, scale), baseline)
+    baseline = risk_sets.baseline(linear_predictor(z, coef) + fixed)
+    return CoxFit(coef / scale, variance / np.outer(scale, scale), baseline, centre)
 
 
 def _check_determined(information: FloatArray) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from riskscore.design import linear_predictor
 from riskscore.errors import ModelError
 from riskscore.metrics._bootstrap import Resamples
-from riskscore.metrics._cox import fit_cox
+from riskscore.metrics._cox import CoxFit, fit_cox
 from riskscore.metrics._estimates import Estimate, FloatArray, percentile
 from riskscore.metrics._outcome import Outcome
 from riskscore.metrics._spline import default_knots, spline_columns
@@ -80,8 +80,8 @@ def smooth_curve(
         e50, e90 = np.quantile(gap, (0.5, 0.9))
         return float(gap.mean()), float(e50), float(e90)
 
-    curve = _curve(grid_columns, fit.coef, fit.baseline[-1])
-    figures = distances(_curve(columns, fit.coef, fit.baseline[-1]), risk)
+    curve = _curve(grid_columns, fit)
+    figures = distances(_curve(columns, fit), risk)
     draws, curves = np.full((len(counts), 3), np.nan), np.full((len(counts), POINTS), np.nan)
     for k, count in enumerate(counts):
         rows = np.repeat(np.arange(len(count)), count.astype(np.intp))
@@ -93,9 +93,8 @@ def smooth_curve(
             again = fit_cox(drawn, columns[rows], start=fit.coef)
         except ModelError:  # this resample has no maximum: percentile leaves it out
             continue
-        hazard = again.baseline[-1]
-        draws[k] = distances(_curve(columns[rows], again.coef, hazard), risk[rows])
-        curves[k] = _curve(grid_columns, again.coef, hazard)
+        draws[k] = distances(_curve(columns[rows], again), risk[rows])
+        curves[k] = _curve(grid_columns, again)
     ici, e50, e90 = (percentile(figures[j], draws[:, j], level) for j in range(3))
     done = curves[np.isfinite(curves).all(axis=1)]
     limits = (
@@ -107,8 +106,9 @@ def smooth_curve(
     return ici, e50, e90, CalibrationCurve(*points, lower, upper, at_knots)
 
 
-def _curve(columns: FloatArray, coef: FloatArray, hazard: float) -> FloatArray:
-    """Return the risk that the regression gives: 1 - exp(-hazard * exp(columns @ coef))."""
+def _curve(columns: FloatArray, fit: CoxFit) -> FloatArray:
+    """Return the risk at the last time that the regression gives to rows of its columns."""
     with np.errstate(over="ignore"):  # an infinite hazard is a risk of 1
-        found: FloatArray = -np.expm1(-hazard * np.exp(linear_predictor(columns, coef)))
+        ratio = np.exp(linear_predictor(columns - fit.center, fit.coef))
+        found: FloatArray = -np.expm1(-fit.baseline[-1] * ratio)
     return found

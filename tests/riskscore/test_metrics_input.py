@@ -154,6 +154,18 @@ def test_a_horizon_before_which_the_predictions_part_the_events_has_no_slope() -
     assert late.slope is not None
 
 
+def test_predictions_that_hardly_differ_are_judged() -> None:
+    """A ridge that is too strong: a slope of hundreds, and a hazard at log(-log(S)) = 0 of none."""
+    random = np.random.default_rng(3)
+    x, time = random.normal(0, 1, 200), random.exponential(1, 200)
+    survival = np.exp(-0.01 * np.exp(0.001 * x))
+    [found] = calibration(time * np.exp(-x), np.ones(200), survival, 1.0, n_bootstrap=20)
+    assert found.slope is not None
+    assert found.slope.value == pytest.approx(1000, rel=0.3)
+    assert found.ici is not None
+    assert found.ici.value == pytest.approx(found.observed.value - found.expected, rel=0.05)
+
+
 def test_predictions_of_0_and_1_are_moved_and_counted() -> None:
     """Their complementary log-log is infinite."""
     survival = np.array([0.3, 0.0, 0.6, 0.5, 1.0, 0.7])

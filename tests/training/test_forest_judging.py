@@ -132,13 +132,19 @@ def test_the_command_line_tunes_and_records(
         "--splitting", "relative_risk", "--out", str(tmp_path / "b"),
     ]  # fmt: skip
     assert main(arguments) == 0
-    assert "95 % interval" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "95 % interval" in told
     tuning = json.loads((tmp_path / "b" / "inference.json").read_text())["tuning"]
     settings = json.loads((tmp_path / "b" / "manifest.json").read_text())["training"]["settings"]
     assert settings["min_leaf"] == tuning["chosen"]["min_leaf"]
     assert settings["max_features"] == tuning["chosen"]["max_features"]
     assert settings["splitting"] == "relative_risk"
     assert {row["max_features"] for row in tuning["grid"]} == {1, 2}
+    chosen = tuning["chosen"]
+    assert (
+        f"tuned: {chosen['min_leaf']} rows in a leaf or more, {chosen['max_features']} col" in told
+    )
+    assert f"best of {len(tuning['grid'])} by out-of-bag integrated Brier score (0." in told
 
 
 def test_more_columns_than_there_are_is_refused() -> None:

@@ -23,6 +23,7 @@ from training.validation.held_out import cross_validation, out_of_bag
 from training.validation.optimism import optimism
 from training.validation.point632 import mixed, point632
 from training.validation.procedure import procedure
+from training.validation.report import validation_lines
 from training.validation.resampling import folds, resample
 from training.validation.sample_size import adjusted_r2, sample_size
 from training.validation.validating import validate
@@ -406,3 +407,46 @@ def test_a_kept_column_must_be_whole() -> None:
     frame["centre"] = ["a"] * 29 + [None]
     with pytest.raises(InputError, match="row 30: centre must not be missing"):
         cohort_of(frame, keep=["centre"])
+
+
+def test_only_what_has_apparent_figures_has_a_column_for_them(cohort: Cohort) -> None:
+    """Out-of-bag and cross-validated figures are estimates; only a correction starts elsewhere."""
+    corrected = validate(cohort, "cox", Settings(n_jobs=1), replicates=3)
+    folded = validate(cohort, "cox", Settings(n_jobs=1), "cv", folds=3, repeats=1)
+    lines, others = validation_lines(corrected, "month"), validation_lines(folded, "month")
+    assert any("apparent  corrected   95 % interval" in line for line in lines)
+    assert not any("apparent" in line for line in others if "interval" in line)
+    [head] = [line for line in others if "estimate   95 % interval" in line]
+    [first] = [line for line in others if "Concordance" in line]
+    value = f"{folded['concordance']['value']:.3f}"
+    assert first.index(value) + len(value) == head.index("estimate") + len("estimate")
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "more", "names"),
+    [
+        ("cox", "bootstrap", {"penalty": "auto"}, {"penalty"}),
+        ("cox", "cv", {"penalty": "auto"}, {"penalty"}),
+        ("cox", "632plus", {"penalty": "auto"}, {"penalty"}),
+        ("cox", "iecv", {"penalty": "auto"}, {"penalty"}),
+        ("forest", "oob", {"tune": True, "trees": 10}, {"min_leaf", "max_features"}),
+        ("forest", "temporal", {"tune": True, "trees": 10}, {"min_leaf", "max_features"}),
+    ],
+)
+def test_what_the_fits_chose_is_told(
+    kind: str, method: str, more: dict[str, Any], names: set[str]
+) -> None:
+    """The evaluation and its report hold what each fit of the procedure chose."""
+    c, year = cohort_of(simulate(90, 8), ["tumor_number", "age"]), np.arange(90) % 3
+    found = validate(
+        c, kind, Settings(n_jobs=1, **more), method,
+        replicates=3, folds=3, repeats=1, column=year, split=2.0,
+    )  # fmt: skip
+    chosen = found["chosen"]
+    assert set(chosen) == {"fits"} | names
+    assert chosen["fits"] == (1 if kind == "forest" else 3)
+    for name in names:
+        assert 0 < chosen[name]["least"] <= chosen[name]["median"] <= chosen[name]["most"]
+    assert any(line.startswith("Chosen by ") for line in validation_lines(found, "month"))
+    given = validate(c, "cox", Settings(n_jobs=1, penalty=2.0), replicates=2)
+    assert "chosen" not in given

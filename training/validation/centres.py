@@ -19,8 +19,9 @@ from training.cohort import Cohort
 from training.settings import Settings
 from training.validation.figures import Plan
 from training.validation.held_out import judge, shared_patients
-from training.validation.procedure import procedure
+from training.validation.procedure import choices, procedure
 from training.validation.resampling import replicate
+from training.validation.results import chosen_in
 
 __all__ = ["HOW", "internal_external", "pooled"]
 
@@ -39,6 +40,7 @@ class _Left:
     """Fit on all but one centre, and judge that one."""
 
     def __init__(self, cohort: Cohort, kind: str, settings: Settings, column: NDArray[Any]) -> None:
+        self.choices = choices(kind, settings)
         self.cohort, self.settings, self.column = cohort, settings.alone(), column
         self.rule = procedure(kind, cohort.predictors, settings)
         self.plan = Plan.of(cohort)
@@ -56,7 +58,9 @@ class _Left:
             )  # fmt: skip
         except ValueError as error:
             raise ModelError(f"{value}: {error}") from error
-        return {"value": value.item() if hasattr(value, "item") else value} | found
+        name = value.item() if hasattr(value, "item") else value
+        chosen = dict(zip(self.choices, refit.chosen.tolist(), strict=True))
+        return {"value": name} | found | ({"chosen": chosen} if chosen else {})
 
 
 def internal_external(
@@ -100,7 +104,9 @@ def internal_external(
         "pooled": _pool_all(done.results),
         "not_judged": list(done.failed),
         "replicates": done.to_dict(),
-    }
+    } | chosen_in(
+        [np.array(list(c.get("chosen", {}).values())) for c in done.results], left.choices
+    )
 
 
 def pooled(values: FloatArray, errors: FloatArray) -> dict[str, float | None]:

@@ -19,9 +19,9 @@ from riskscore.metrics._outcome import check_outcome
 from training.cohort import Cohort
 from training.settings import Settings
 from training.validation.figures import THRESHOLDS, Plan
-from training.validation.procedure import ForestProcedure, Procedure, procedure
+from training.validation.procedure import ForestProcedure, Procedure, choices, procedure
 from training.validation.resampling import folds, replicate
-from training.validation.results import of_evaluation
+from training.validation.results import chosen_in, of_evaluation
 
 __all__ = [
     "N_BOOTSTRAP", "cross_validation", "judge", "judge_out_of_bag", "out_of_bag",
@@ -113,7 +113,8 @@ def out_of_bag(
     forest = ForestProcedure(cohort.predictors, settings)
     refit = forest.fit(cohort, np.arange(len(cohort.time)), plan.times)
     score, survival = refit.out_of_bag(cohort.X, plan.times)
-    return judge_out_of_bag(cohort, score, survival, plan, settings.seed, n_bootstrap)
+    found = judge_out_of_bag(cohort, score, survival, plan, settings.seed, n_bootstrap)
+    return found | chosen_in([refit.chosen], choices("forest", settings))
 
 
 def judge_out_of_bag(
@@ -145,13 +146,15 @@ class _Fold:
     k: int
     seed: int
 
-    def __call__(self, number: int) -> tuple[int, NDArray[np.intp], FloatArray, FloatArray]:
+    def __call__(
+        self, number: int
+    ) -> tuple[int, NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
         repeat, fold = divmod(number, self.k)
         of = folds(self.cohort, self.k, self.seed, repeat)
         test = np.flatnonzero(of == fold)
         refit = self.procedure.fit(self.cohort, np.flatnonzero(of != fold), self.plan.times)
         X = self.cohort.X[test]
-        return repeat, test, refit.score(X), refit.survival(X, self.plan.times)
+        return repeat, test, refit.score(X), refit.survival(X, self.plan.times), refit.chosen
 
 
 def cross_validation(
@@ -177,7 +180,7 @@ def cross_validation(
     done = replicate(one, k * repeats, settings.n_jobs, "fold")
     results: list[dict[str, Any]] = []
     for repeat in range(repeats):
-        parts = [found[1:] for found in done.results if found[0] == repeat]
+        parts = [found[1:4] for found in done.results if found[0] == repeat]
         if len(parts) < k:  # a fold that failed spoils its repeat
             continue
         score, survival = np.empty(len(cohort.time)), np.empty((len(cohort.time), len(plan.times)))
@@ -195,9 +198,9 @@ def cross_validation(
             "fewer folds or fewer predictors"
         )
     counts = {"asked": repeats, "done": len(results), "failed": repeats - len(results)}
-    return _mean(results) | {
-        "repeats": counts | {"folds": k, "reasons": dict(done.failed), "stopped": done.stopped}
-    }
+    about = {"folds": k, "reasons": dict(done.failed), "stopped": done.stopped}
+    chosen = chosen_in([fold[4] for fold in done.results], choices(kind, settings))
+    return _mean(results) | {"repeats": counts | about} | chosen
 
 
 def temporal(
@@ -247,7 +250,7 @@ def temporal(
             ("events", int(part.event.sum())),
         )
     }
-    return found | {"split": split}
+    return found | {"split": split} | chosen_in([refit.chosen], choices(kind, settings))
 
 
 def shared_patients(cohort: Cohort, side: NDArray[np.bool_]) -> int:

@@ -68,6 +68,8 @@ class Optimism:
         Survival by the refits, for all patients.
     likelihood_ratio : float
     replicates : Replicates
+    chosen : list of ndarray of shape (n_choices,)
+        What each refit chose on its resample.
     """
 
     plan: Plan
@@ -78,6 +80,7 @@ class Optimism:
     predictions: FloatArray
     likelihood_ratio: float
     replicates: Replicates
+    chosen: list[FloatArray]
 
     def loss(self, part: str) -> FloatArray:
         """Return the loss of each replicate, of a part of the figures."""
@@ -167,7 +170,7 @@ class _One:
     seed: int
     draws: NDArray[np.intp] | None
 
-    def __call__(self, number: int) -> tuple[Figures, Figures, FloatArray]:
+    def __call__(self, number: int) -> tuple[Figures, Figures, FloatArray, FloatArray]:
         drawn = None if self.draws is None else self.draws[number]
         rows = resample(self.cohort, self.seed, number) if drawn is None else drawn
         c = self.cohort
@@ -181,6 +184,7 @@ class _One:
             own.figures(score[rows], survival[rows], r2=_r2(refit, len(rows))),
             self.sample.figures(score, survival),
             survival[:, self.plan.at],
+            refit.chosen,
         )
 
 
@@ -222,10 +226,10 @@ def optimism(
     found = replicate(
         _One(cohort, near, plan, sample, settings.seed, draws), replicates, settings.n_jobs
     )
-    own, whole, predictions = (list(part) for part in zip(*found.results, strict=True))
+    own, whole, predictions, chosen = (list(part) for part in zip(*found.results, strict=True))
     return Optimism(
         plan, apparent, own, whole, survival[:, plan.at], np.array(predictions),
-        fitted.likelihood_ratio, found,
+        fitted.likelihood_ratio, found, chosen,
     )  # fmt: skip
 
 

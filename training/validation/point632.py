@@ -19,8 +19,9 @@ from training.settings import Settings
 from training.validation.figures import AT, OVERALL, Plan, Sample
 from training.validation.held_out import N_BOOTSTRAP, judge_out_of_bag
 from training.validation.instability import instability
-from training.validation.procedure import Procedure, procedure
+from training.validation.procedure import Procedure, choices, procedure
 from training.validation.resampling import replicate, resample
+from training.validation.results import chosen_in
 
 __all__ = ["HOW", "INTERVAL", "mixed", "point632"]
 
@@ -73,7 +74,9 @@ class _One:
     seed: int
     is_cox: bool
 
-    def __call__(self, number: int) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
+    def __call__(
+        self, number: int
+    ) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_], FloatArray]:
         c = self.cohort
         rows = resample(c, self.seed, number)
         if not c.event[rows].any():
@@ -86,7 +89,7 @@ class _One:
         survival = refit.survival(c.X, self.plan.times)
         left = Sample(c.time[out], c.event[out], self.plan)
         found = left.figures(refit.score(c.X[out]), survival[out], slope=self.is_cox)
-        return found.overall, found.at, survival, out
+        return found.overall, found.at, survival, out, refit.chosen
 
 
 def point632(
@@ -114,7 +117,7 @@ def point632(
     one = _One(cohort, rule, plan, settings.seed, is_cox)
     done = replicate(one, replicates, settings.n_jobs)
     total, seen = np.zeros(survival.shape), np.zeros(len(survival))
-    for _, _, curves, out in done.results:
+    for _, _, curves, out, _ in done.results:
         total[out] += curves[out]
         seen[out] += 1
     with np.errstate(invalid="ignore"):
@@ -144,10 +147,14 @@ def point632(
         brier = _move(row, "brier", apparent.at[h, b], at[h, b], float(nothing[place]))
         _move_gain(row, "ipa", 1 - brier / null[place], apparent.at[h, b + 1])
     predictions = np.array([r[2][:, plan.at] for r in done.results])
-    return found | {
-        "replicates": done.to_dict(),
-        "instability": instability(cohort, plan.horizons, survival[:, plan.at], predictions),
-    }
+    return (
+        found
+        | {
+            "replicates": done.to_dict(),
+            "instability": instability(cohort, plan.horizons, survival[:, plan.at], predictions),
+        }
+        | chosen_in([r[4] for r in done.results], choices(kind, settings))
+    )
 
 
 def _mean(figures: list[FloatArray]) -> FloatArray:

@@ -5,7 +5,7 @@ It gives what the fit of a bundle gives, without inference: a refit is asked for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,13 +24,31 @@ from training.forest.out_of_bag import curves_out_of_bag, scores_out_of_bag
 from training.forest.tuning import tune
 from training.settings import Settings
 
-__all__ = ["CoxProcedure", "CoxRefit", "ForestProcedure", "ForestRefit", "Procedure", "procedure"]
+__all__ = [
+    "CoxProcedure", "CoxRefit", "ForestProcedure", "ForestRefit", "Procedure", "choices",
+    "procedure",
+]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 
 
+def choices(kind: str, settings: Settings) -> tuple[str, ...]:
+    """Return the names of what a fit chooses on its own rows; none where all is given."""
+    if kind == "cox":
+        return ("penalty",) if settings.penalty == "auto" else ()
+    return ("min_leaf", "max_features") if settings.tune else ()
+
+
+def _nothing() -> FloatArray:
+    return np.empty(0)
+
+
 class Refit(Protocol):
     """A model that was fitted once more."""
+
+    @property
+    def chosen(self) -> FloatArray:
+        """What was chosen on its rows, in the order of `choices`."""
 
     def score(self, X: FloatArray) -> FloatArray:
         """Return the risk score of checked input, of shape (n,); higher is worse."""
@@ -64,6 +82,7 @@ class CoxRefit:
         Cumulative baseline hazard at the center.
     likelihood_ratio, null : float
         Likelihood-ratio statistic, and log partial likelihood without predictors.
+    chosen : ndarray of shape (n_choices,)
     """
 
     encoder: StudyEncoder
@@ -73,6 +92,7 @@ class CoxRefit:
     hazard: FloatArray
     likelihood_ratio: float
     null: float
+    chosen: FloatArray = field(default_factory=_nothing)
 
     def score(self, X: FloatArray) -> FloatArray:
         """Return the linear predictor."""
@@ -123,7 +143,10 @@ class CoxProcedure:
             penalty = choose_penalty(
                 design, y, who.astype(np.int64), seed=self.settings.seed, ties=self.settings.ties
             ).penalty
-        return fit_lean(encoder, design, time, event, self.settings.ties, penalty, self.start)
+        refit = fit_lean(encoder, design, time, event, self.settings.ties, penalty, self.start)
+        if self.settings.penalty != "auto":
+            return refit
+        return replace(refit, chosen=np.array([penalty], dtype=np.float64))
 
 
 def fit_lean(
@@ -152,6 +175,7 @@ class ForestRefit:
 
     encoder: StudyEncoder
     forest: CompactForest
+    chosen: FloatArray = field(default_factory=_nothing)
 
     def score(self, X: FloatArray) -> FloatArray:
         """Return the expected number of events."""
@@ -195,12 +219,15 @@ class ForestProcedure:
         encoder = StudyEncoder(self.predictors, forms=False).fit(X)
         design = encoder.transform(X)
         who = None if cohort.groups is None else cohort.groups[rows]
-        forest = self._forest(times)
+        forest, chosen = self._forest(times), _nothing()
         if self.settings.tune:
             copies = rows if who is None else who  # out-of-bag means that no copy was drawn
-            forest, _ = tune(forest, design, y, copies, float(times[-1]))
+            forest, record = tune(forest, design, y, copies, float(times[-1]))
+            chosen = np.array(
+                [record["chosen"][name] for name in choices("forest", self.settings)], np.float64
+            )
         forest.fit(design, y, groups=who)
-        return ForestRefit(encoder, forest)
+        return ForestRefit(encoder, forest, chosen)
 
     def _forest(self, times: FloatArray) -> CompactForest:
         s = self.settings

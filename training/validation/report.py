@@ -35,13 +35,16 @@ def validation_lines(found: dict[str, Any], unit: str) -> list[str]:
     if found["method"] == "iecv":
         lines += _centres(found)
     else:
-        lines += [f"{'':<28}{'apparent':>10}{'corrected':>11}   95 % interval"]
-        lines += _table(found, OVERALL)
+        apparent = any((found.get(name) or {}).get("apparent") is not None for name in OVERALL)
+        heads = f"{'apparent':>10}{'corrected':>11}" if apparent else f"{'estimate':>11}"
+        lines += [f"{'':<28}{heads}   95 % interval"]
+        lines += _table(found, OVERALL, apparent)
         for at in found["horizons"]:
             head = f"At {at['horizon']:g} {unit}s"
             lines += ["", f"{head} ({at['events']} events by then, {at['beyond']} rows beyond)"]
-            lines += _table(at, AT)
+            lines += _table(at, AT, apparent)
     lines += ["", *textwrap.wrap(found["interval"] + ".", WIDTH)]
+    lines += _chosen(found.get("chosen"))
     lines += _instability(found.get("instability"), unit)
     lines += _sample_size(found.get("sample_size"))
     lines += _counts(found)
@@ -62,6 +65,10 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
         )
         if found.get(name)
     ]
+    last = (found.get("horizons") or [{}])[-1]
+    if last.get("slope"):
+        label = f"calibration slope of follow-up up to {last['horizon']:g}"
+        parts.append(f"{label} {_three(last['slope'])}")
     how = {"bootstrap": "Corrected for optimism", "oob": "Out-of-bag"}[found["method"]]
     lines = [f"{how}: {parts[0]}", *(f"  {part}" for part in parts[1:])]
     size = found.get("sample_size") or {}
@@ -73,15 +80,15 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
     return lines + _counts(found)
 
 
-def _table(found: dict[str, Any], names: dict[str, str]) -> list[str]:
+def _table(found: dict[str, Any], names: dict[str, str], apparent: bool) -> list[str]:
     lines = []
     for name, label in names.items():
         one = found.get(name)
         if one is None or one["value"] is None:
             continue
-        apparent = one.get("apparent")
-        before = "" if apparent is None else f"{apparent:.3f}"
-        lines.append(f"  {label:<26}{before:>10}{one['value']:>11.3f}   {_interval(one)}".rstrip())
+        own = one.get("apparent")
+        before = f"{'' if own is None else f'{own:.3f}':>10}" if apparent else ""
+        lines.append(f"  {label:<26}{before}{one['value']:>11.3f}   {_interval(one)}".rstrip())
     return lines
 
 
@@ -120,6 +127,28 @@ def _centres(found: dict[str, Any]) -> list[str]:
 
 def _name(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _chosen(found: dict[str, Any] | None) -> list[str]:
+    """Return what the fits chose: a figure for one fit, its median and range for several."""
+    if not found:
+        return []
+    words = {
+        "penalty": "ridge penalty",
+        "min_leaf": "rows in a leaf or more",
+        "max_features": "columns tried at a split",
+    }
+    several = found["fits"] > 1
+    return [
+        "",
+        f"Chosen by {found['fits']} fits: median (range)" if several else "Chosen by the fit",
+        *(
+            f"  {label:<26}{found[name]['median']:>11.4g}"
+            + (f"   ({found[name]['least']:.4g} to {found[name]['most']:.4g})" if several else "")
+            for name, label in words.items()
+            if name in found
+        ),
+    ]
 
 
 def _instability(found: dict[str, Any] | None, unit: str) -> list[str]:

@@ -7,6 +7,7 @@ An index is `{"value": ..., "lower": ..., "upper": ...}` with what else the meth
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from riskscore.metrics._evaluate import Evaluation
 
-__all__ = ["BOUNDS", "clean", "cut", "index", "of_evaluation"]
+__all__ = ["BOUNDS", "chosen_in", "clean", "cut", "index", "of_evaluation"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,6 +45,24 @@ def cut(name: str, value: float) -> float:
 def index(name: str, value: float, lower: float, upper: float, **more: Any) -> dict[str, Any]:
     """Return an index with its interval."""
     return {"value": value, "lower": cut(name, lower), "upper": cut(name, upper), **more}
+
+
+def chosen_in(fits: Sequence[FloatArray], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the fits of a validation chose, as `{"chosen": ...}`; nothing without a choice.
+
+    Parameters
+    ----------
+    fits : sequence of ndarray of shape (n_names,)
+    names : tuple of str
+    """
+    if not names:
+        return {}
+    each = dict(zip(names, np.array(fits).T, strict=True))
+    spread: dict[str, Any] = {
+        name: {"median": float(np.median(v)), "least": float(v.min()), "most": float(v.max())}
+        for name, v in each.items()
+    }
+    return {"chosen": {"fits": len(fits)} | spread}
 
 
 def clean(value: Any) -> Any:

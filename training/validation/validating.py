@@ -16,7 +16,8 @@ from training.settings import REPLICATES, Settings
 from training.validation import centres, held_out, point632
 from training.validation import optimism as harrell
 from training.validation.optimism import Optimism, optimism
-from training.validation.results import clean
+from training.validation.procedure import choices
+from training.validation.results import chosen_in, clean
 from training.validation.sample_size import adjusted_r2, sample_size
 
 __all__ = ["DEFAULT", "METHODS", "described_optimism", "validate"]
@@ -114,10 +115,14 @@ def validate(
 
 def described_optimism(cohort: Cohort, found: Optimism, settings: Settings) -> dict[str, Any]:
     """Return what `evaluation.json` says of a Cox model's corrected indexes."""
-    content = found.to_dict(cohort) | {
-        "replicates": found.replicates.to_dict(),
-        "sample_size": _sample_size(cohort, found),
-    }
+    content = (
+        found.to_dict(cohort)
+        | {
+            "replicates": found.replicates.to_dict(),
+            "sample_size": _sample_size(cohort, found),
+        }
+        | chosen_in(found.chosen, choices("cox", settings))
+    )
     return _described(cohort, "cox", settings, "bootstrap", harrell.HOW, harrell.INTERVAL, content)
 
 
