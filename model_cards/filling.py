@@ -34,7 +34,7 @@ from model_cards.completeness import blanks
 from model_cards.errors import CardError
 from model_cards.fitted import KINDS
 from model_cards.limitations import limitations
-from model_cards.performance import external_of, judged_of, later_of, plots_of
+from model_cards.performance import external_of, judged_of, later_of, pairs_of, plots_of
 from model_cards.plots.pictures import nomogram
 from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
@@ -266,6 +266,7 @@ def _performance(
     c = evaluation.table("concordance")
     # Others are refitted to have out-of-bag figures; a forest's trees have them already.
     refits = evaluation.table("refits") if kind != "forest" else None
+    pairs = c.table("pairs") if "pairs" in c else None
     return Performance(
         in_sample=c.number("in_sample"),
         out_of_bag=c.number("out_of_bag"),
@@ -278,6 +279,8 @@ def _performance(
         later=later_of(evaluation),
         external=external,
         plots=(),
+        pairs_in_sample=pairs_of(pairs.table("in_sample")) if pairs else None,
+        pairs_out_of_bag=pairs_of(pairs.table("out_of_bag")) if pairs else None,
     )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from model_cards.card import Data, Estimate, Figure, Judged
+from model_cards.card import Data, Estimate, Figure, Judged, Pairs
+from riskscore.metrics import in_100 as in_100_parts
 
 __all__ = [
     "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate", "figure",
-    "in_100", "in_words_of", "joined", "p_value", "pairs_in_100", "people", "percent", "quantity",
-    "ratio", "score", "sentence", "spread", "with_event", "with_unit",
+    "in_100", "in_words_of", "joined", "p_value", "pairs", "pairs_in_100", "people", "percent",
+    "percent_figure", "quantity", "ratio", "score", "sentence", "spread", "with_event",
+    "with_unit",
 ]  # fmt: skip
 
 WORDS_FOR_TIME = ("day", "week", "month", "year")
@@ -43,6 +45,11 @@ def estimate(found: Estimate) -> str:
         return percent(found.survival)
     ends = [percent(end).removesuffix(" %") for end in (found.lower, found.upper)]
     return f"{percent(found.survival)} ({ends[0]} to {ends[1]})"
+
+
+def percent_figure(found: Figure) -> str:
+    """Return a measured probability with its interval: 49 % (39 to 59)."""
+    return estimate(Estimate(0.0, found.value, found.lower, found.upper, None, None))
 
 
 def spread(found: Estimate) -> str:
@@ -125,6 +132,11 @@ def duration(value: float, unit: str) -> str:
 def pairs_in_100(concordance: float) -> str:
     """Return a concordance as pairs in 100: 0.62 is 62."""
     return f"{100 * concordance:.0f}"
+
+
+def pairs(found: Pairs) -> tuple[int, ...]:
+    """Return pairs in 100: right, wrong, the same score; whole numbers that add up to 100."""
+    return in_100_parts((found.right, found.wrong, found.same))
 
 
 def in_100(found: Figure | Judged) -> str:

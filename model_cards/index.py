@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from model_cards import prose
 from model_cards.card import Card, Figure
-from model_cards.formats import count, figure, joined, pairs_in_100, ratio
+from model_cards.formats import count, figure, joined, pairs, ratio
+from model_cards.miscalibration import level_in_words, worst
 from model_cards.render import escape_markdown
 
 __all__ = ["INDEX", "render_index"]
@@ -37,8 +38,9 @@ def render_index(cards: Sequence[Card]) -> str:
         ("Concordance, corrected (95 %)", [_corrected(c) for c in cards]),
         ("Calibration slope, corrected (95 %)", [_slope(c) for c in cards]),
         ("Concordance on other patients (95 %)", [_elsewhere(c) for c in cards]),
+        ("Worst risks on other patients (95 %)", [_worst(c) for c in cards]),
         ("Concordance, out of bag", [ratio(c.performance.out_of_bag) for c in cards]),
-        ("Right in 100 pairs", [str(pairs_in_100(c.performance.out_of_bag)) for c in cards]),
+        ("Of 100 pairs, out of bag: right, wrong, the same risk", [_pairs(c) for c in cards]),
         ("Bounds of an answer", [c.intervals.kind for c in cards]),
         ("Limitations found by rule", [count(len(c.limitations)) for c in cards]),
         ("Digest", [c.identity.digest for c in cards]),
@@ -53,7 +55,9 @@ def render_index(cards: Sequence[Card]) -> str:
     lines += [
         "",
         "Concordances of different outcomes or cohorts are not to be compared: each depends on "
-        "who was there. Of 100 pairs where one had the event first, guessing gets 50 right.",
+        "in it. A pair is of two records, one of which is known to have had the event first; it is "
+        "right where that one has the higher risk. A concordance counts equal risks as half right: "
+        "guessing gives 0.50.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -63,6 +67,20 @@ def _corrected(card: Card) -> str:
     if judged is None:
         return "not validated"
     return figure(Figure(judged.value, judged.lower, judged.upper))
+
+
+def _pairs(card: Card) -> str:
+    shares = card.performance.pairs_out_of_bag
+    return ", ".join(map(str, pairs(shares))) if shares else "not counted"
+
+
+def _worst(card: Card) -> str:
+    """Return the largest sure difference of expected and observed risk on unseen patients."""
+    if largest := worst(card):
+        return f"on {largest.whom}, {level_in_words(largest.at, card.question.time_unit)}"
+    if not card.performance.external and not card.performance.later:
+        return "not tested"
+    return "none beyond chance"
 
 
 def _slope(card: Card) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -19,11 +18,18 @@ from model_cards.formats import (
     quantity,
     ratio,
 )  # fmt: skip
+from model_cards.miscalibration import (
+    Tested,
+    groups_in_words,
+    level_in_words,
+    off_in_level,
+    off_in_spread,
+    tested,
+)
 
 __all__ = [
     "EVENTS_PER_EFFECT", "EVENTS_PER_EFFECT_FOREST", "FEWEST_AT_RISK", "FEWEST_IN_LEVEL", "LOSS",
-    "NOT_PROPORTIONAL", "RULES", "SLOPE_OFF", "TIMES_OFF", "WEAK_CONCORDANCE", "WIDEST",
-    "limitations", "main_warnings",
+    "NOT_PROPORTIONAL", "RULES", "WEAK_CONCORDANCE", "WIDEST", "limitations", "main_warnings",
 ]  # fmt: skip
 
 EVENTS_PER_EFFECT = 10
@@ -37,12 +43,6 @@ Methodol. 14 (2014) 137."""
 FEWEST_IN_LEVEL = 10
 FEWEST_AT_RISK = 10
 WEAK_CONCORDANCE = 0.6
-SLOPE_OFF = 0.15
-"""Distance of a calibration slope from 1 that is told."""
-
-TIMES_OFF = 1.25
-"""How many times too many or too few events there may be on other patients."""
-
 NOT_PROPORTIONAL = 0.05
 WIDEST = 0.4
 LOSS = 0.05
@@ -56,8 +56,13 @@ def limitations(card: Card) -> Card:
 
 
 def main_warnings(card: Card) -> list[str]:
-    """Return what the first page says of the limitations: a short line a rule, by their weight."""
+    """Return a short line for each rule that is broken, those of most weight first.
+
+    For the first page, which has said above them that a cohort was reconstructed.
+    """
     broken = dict.fromkeys(item.rule for item in card.limitations)
+    if card.statement:
+        broken.pop("reconstructed", None)
     short = [IN_SHORT[rule] for rule in broken]
     return [text if isinstance(text, str) else text(card) for text in short]
 
@@ -79,8 +84,8 @@ def _reconstructed(card: Card) -> Iterator[str]:
 def _origin(card: Card) -> Iterator[str]:
     if card.data.kind == "not stated":
         yield (
-            "Where the training data come from was not stated, so nobody can judge whom they "
-            "stand for."
+            "The source of the training data was not stated, so nobody can judge whom "
+            "they represent."
         )
 
 
@@ -91,69 +96,65 @@ def _internal(card: Card) -> Iterator[str]:
             "on no other patients."
         )
     if card.performance.judged is None:
-        yield "Nobody measured how well predicted and observed survival agree."
+        yield "Agreement of predicted with observed survival was not measured."
 
 
 def _tested_in_short(card: Card) -> str:
     if not card.performance.external:
         return "It was not tested on other patients."
-    return "Nobody measured how well its risks agree with what happened."
+    return "Whether its risks agree with what happened was not measured."
 
 
 def _slope(card: Card) -> Iterator[str]:
-    judged = card.performance.judged
-    if judged and judged.slope and abs(judged.slope.value - 1) > SLOPE_OFF:
-        yield (
-            f"Predictions are too {_spread(judged.slope.value)}: the calibration slope, corrected "
-            f"for being measured on the training data, is {figure(judged.slope)}; 1 would be right."
+    tests = list(tested(card))
+    if judged := card.performance.judged:
+        whose = f"its own {people(card.data.kind, repeated=card.data.repeated)}s (corrected)"
+        tests.append(Tested(whose, judged.horizons))
+    for one in tests:
+        at = off_in_spread(one.horizons)
+        if at is None or at.slope is None:
+            continue
+        apart = "too far apart" if at.slope.value < 1 else "too close together"
+        text = (
+            f"Predicted risks lie {apart} on {one.whom}: at "
+            f"{duration(at.time, card.question.time_unit)} the calibration slope is "
+            f"{figure(at.slope)}, where 1 would be right; observed over expected is "
+            f"{figure(at.observed_expected)}."
         )
-    for found in card.performance.external:
-        if found.slope and abs(found.slope.value - 1) > SLOPE_OFF:
-            yield (
-                f"On other patients ({found.cohort}) predictions were too "
-                f"{_spread(found.slope.value)}: calibration slope {figure(found.slope)}; "
-                "1 would be right."
+        # The rule before this one has told what happened to the groups at its own horizon.
+        groups = "" if at is off_in_level(one.horizons) else groups_in_words(at)
+        yield f"{text} {groups}".strip()
+
+
+def _slope_in_short(card: Card) -> str:
+    """Return what the surest slope on unseen patients means for those of lowest risk."""
+    for one in tested(card):
+        at = off_in_spread(one.horizons)
+        if at and at.lowest and at.lowest.observed:
+            return (
+                f"Of those it gave the lowest risk, it expected {percent(at.lowest.predicted)} to "
+                f"have the event by {duration(at.time, card.question.time_unit)}; "
+                f"{percent(at.lowest.observed.value)} had it."
             )
-
-
-def _spread_in_short(card: Card) -> str:
-    judged = (card.performance.judged, *card.performance.external)
-    slopes = [found.slope.value for found in judged if found and found.slope]
-    off = [slope for slope in slopes if abs(slope - 1) > SLOPE_OFF]
-    if all(slope < 1 for slope in off):
-        return "Its high risks are too high, and its low ones too low."
-    if all(slope > 1 for slope in off):
-        return "Its high risks are too low, and its low ones too high."
-    return "How far its risks lie apart is not right."
-
-
-def _spread(slope: float) -> str:
-    """Return what a slope says of the predictions, in words for who knows no statistics."""
-    if slope < 1:
-        return "extreme (high risks too high, low ones too low)"
-    return "moderate (high risks too low, low ones too high)"
+    return "Its risks differ more, or less, between patients than those that were observed."
 
 
 def _off(card: Card) -> Iterator[str]:
-    judged = [(f"other patients ({e.cohort})", e.horizons) for e in card.performance.external]
-    if later := card.performance.later:
-        whose = f"later patients ({later.column} from {later.since:g} on)"
-        judged.insert(0, (whose, later.judged.horizons))
-    for whom, horizons in judged:
-        worst = max(horizons, key=lambda at: _times_off(at.observed_expected.value), default=None)
-        if worst and _times_off(worst.observed_expected.value) > TIMES_OFF:
-            when = duration(worst.time, card.question.time_unit)
-            yield (
-                f"On {whom} the number of events was not what the model expects: at {when} "
-                f"observed over expected was {figure(worst.observed_expected)}."
-            )
+    for one in tested(card):
+        if at := off_in_level(one.horizons):
+            level = level_in_words(at, card.question.time_unit)
+            text = f"Wrong level of risk on {one.whom}: {level}. {groups_in_words(at)}"
+            yield text.strip()
 
 
-def _times_off(observed_expected: float) -> float:
-    """Return how many times too many or too few events there were."""
-    if observed_expected <= 0:
-        return math.inf
-    return max(observed_expected, 1 / observed_expected)
+def _off_in_short(card: Card) -> str:
+    """Return in how many tests on unseen patients the risks were too high, or too low."""
+    tests = list(tested(card))
+    off = [at for one in tests if (at := off_in_level(one.horizons))]
+    high = sum(at.observed_expected.value < 1 for at in off)
+    counts = [(high, "too high"), (len(off) - high, "too low")]
+    words = " and ".join(f"{which} in {n}" for n, which in counts if n)
+    return f"Its risks were {words} of {len(tests)} test{'s'[: len(tests) > 1]} on other patients."
 
 
 def _sample_size(card: Card) -> Iterator[str]:
@@ -266,7 +267,7 @@ def _weak(card: Card) -> Iterator[str]:
     if found < WEAK_CONCORDANCE:
         yield (
             f"Weak discrimination: the out-of-bag concordance is {ratio(found)}, where 0.50 is "
-            "chance. The model hardly tells who fares worse."
+            "chance. The model barely separates those who fare worse from those who fare better."
         )
 
 
@@ -274,8 +275,8 @@ def _flattering(card: Card) -> Iterator[str]:
     p = card.performance
     if p.in_sample - p.out_of_bag > LOSS:
         yield (
-            f"The in-sample concordance of {ratio(p.in_sample)} flatters: it falls to "
-            f"{ratio(p.out_of_bag)} where the model had not seen the {people(card.data.kind)}."
+            f"The in-sample concordance of {ratio(p.in_sample)} is optimistic: it falls to "
+            f"{ratio(p.out_of_bag)} on {people(card.data.kind)}s that the model had not seen."
         )
 
 
@@ -296,14 +297,14 @@ def _unscored(card: Card) -> Iterator[str]:
 
 def _unscored_in_short(card: Card) -> str:
     if card.performance.refits_failed:
-        return "Some runs of its test failed: the records barely support it."
+        return "Some refits of its test failed: the records barely support it."
     return "Its test left some records out."
 
 
 def _no_interval(card: Card) -> Iterator[str]:
     if not card.intervals.available:
         how = card.intervals.how
-        yield f"Predictions carry no interval: {how}. How sure one is cannot be seen."
+        yield f"Predictions have no interval, so their uncertainty is not known: {how}."
 
 
 def _stability(card: Card) -> Iterator[str]:
@@ -332,14 +333,15 @@ def _has_trees(card: Card) -> bool:
     return not isinstance(card.model, CoxModel) and card.model.trees is not None
 
 
+OFF = "events off elsewhere"
 SLOPE = "slope far from 1"
 
 RULES: dict[str, Callable[[Card], Iterator[str]]] = {
     "reconstructed": _reconstructed,
     "origin not stated": _origin,
     "internal figures only": _internal,
+    OFF: _off,
     SLOPE: _slope,
-    "events off elsewhere": _off,
     "sample size": _sample_size,
     "effects change with time": _not_proportional,
     "events per effect": _few_events,
@@ -359,23 +361,23 @@ RULES: dict[str, Callable[[Card], Iterator[str]]] = {
 
 IN_SHORT: dict[str, str | Callable[[Card], str]] = {
     "reconstructed": "No patient's data were used: the records were made to fit published figures.",
-    "origin not stated": "Nobody said where its records come from.",
+    "origin not stated": "The source of its training data was not stated.",
     "internal figures only": _tested_in_short,
-    SLOPE: _spread_in_short,
-    "events off elsewhere": "On other patients the number of events was not what it expects.",
-    "sample size": "It learnt from too few records.",
-    "effects change with time": "It takes effects as constant in time; the data speak against it.",
-    "events per effect": "It learnt from few events: on other records it could look different.",
+    OFF: _off_in_short,
+    SLOPE: _slope_in_short,
+    "sample size": "It was fitted on too few records.",
+    "effects change with time": "It takes effects as constant over time; in the data they change.",
+    "events per effect": "It was fitted on few events: other records could give another model.",
     "repeated records": "Some patients are in the records more than once.",
-    "weak concordance": "It hardly tells who fares worse.",
-    "flattering concordance": "It looks better on the records it learnt from than on others.",
+    "weak concordance": "It barely separates those who fare worse from those who fare better.",
+    "flattering concordance": "It does better on the records it was fitted on than on others.",
     "out-of-bag coverage": _unscored_in_short,
-    "small level": "Some groups were too small to learn from: their answers are guesses.",
-    "few at risk": "At the last times few were still followed.",
-    "horizon beyond follow-up": "It says nothing about times beyond its follow-up.",
-    "no interval": "It does not say how sure it is.",
-    "wide bounds": "Many of its answers are very unsure.",
-    "stability only": "Its bands do not say how far it is from the truth.",
-    "thinned curve": "Between the times that it keeps, its answers are those of the time before.",
+    "small level": "Some groups were very small: predictions for them are guesses.",
+    "few at risk": "At the last times few were still under follow-up.",
+    "horizon beyond follow-up": "It predicts nothing beyond its follow-up.",
+    "no interval": "Its uncertainty is not known.",
+    "wide bounds": "Some of its estimates have very wide intervals.",
+    "stability only": "Its bands do not say how far its estimates may be from the truth.",
+    "thinned curve": "Between the times that it keeps, it gives the survival of the time before.",
 }
 """Every rule in plain words, without a number: what the first page has room for."""

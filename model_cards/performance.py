@@ -5,17 +5,21 @@ Nothing is computed here: `evaluation.json` and `external/*.json` hold each figu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from model_cards._facts import Facts
+from model_cards._facts import FIT_AGAIN, Facts
 from model_cards.card import (
     AtHorizon,
     External,
     Figure,
+    Group,
     Judged,
     Later,
+    Membership,
+    Pairs,
     Plot,
     SampleSize,
     Subgroup,
@@ -25,9 +29,13 @@ from riskscore.bundle import EXTERNAL, Bundle
 from riskscore.errors import BundleError, Problem
 from riskscore.files import parse_json
 
-__all__ = ["external_of", "judged_of", "later_of", "plots_of"]
+__all__ = ["external_of", "judged_of", "later_of", "pairs_of", "plots_of"]
 
 AGAIN = "validate again, and attach the result"
+
+SLACK = 1e-6
+"""How far shares may be from adding up to 1: the last bits of a sum; a corrected share of none may
+also lie a little below 0."""
 
 
 def judged_of(validation: Facts) -> Judged:
@@ -46,7 +54,16 @@ def judged_of(validation: Facts) -> Judged:
         slope,
         horizons,
         _sample_size(validation.table("sample_size")) if "sample_size" in validation else None,
+        pairs_of(validation.table("pairs")) if validation.values.get("pairs") else None,
     )
+
+
+def pairs_of(found: Facts) -> Pairs:
+    """Return the shares of pairs behind a concordance."""
+    shares = [found.number(key) for key in ("right", "wrong", "same")]
+    if not any(map(math.isnan, shares)) and (min(shares) < -SLACK or abs(sum(shares) - 1) > SLACK):
+        found.refuse("", "must be shares that add up to 1", str(shares), FIT_AGAIN)
+    return Pairs(*(max(share, 0.0) for share in shares))
 
 
 def later_of(evaluation: Facts) -> Later | None:
@@ -104,7 +121,24 @@ def _external(name: str, facts: Facts) -> External:
         horizons=horizons,
         subgroups=tuple(_subgroup(group) for group in facts.tables("subgroups", may_be_empty=True)),
         notes=notes,
+        pairs=_counted(evaluation.table("harrell")),
+        population=_membership(facts.table("population")) if "population" in facts else None,
     )
+
+
+def _membership(found: Facts) -> Membership:
+    return Membership(
+        found.count("within"), found.count("known"), found.count("rows"), found.text("rule", AGAIN)
+    )
+
+
+def _counted(found: Facts) -> Pairs | None:
+    """Return the pairs of an external concordance, whose JSON counts them."""
+    if found.values.get("concordant") is None:
+        return None
+    counts = [found.number(key) for key in ("concordant", "discordant", "tied_score")]
+    total = sum(counts)
+    return Pairs(*(n / total for n in counts)) if total > 0 else None
 
 
 def _subgroup(found: Facts) -> Subgroup:
@@ -128,7 +162,32 @@ def _at(found: Facts) -> AtHorizon:
         ipa=_figure(brier, "ipa"),
         observed_expected=_figure(calibration, "observed_expected"),
         slope=_figure(calibration, "slope") if calibration.values.get("slope") else None,
+        **_absolute(calibration),
     )
+
+
+def _absolute(found: Facts) -> dict[str, Any]:
+    """Return the risks themselves, where a validation keeps them: expected, observed, by group."""
+    absolute: dict[str, Any] = {}
+    if found.values.get("expected") is not None and found.values.get("observed") is not None:
+        absolute["expected"] = found.number("expected")
+        absolute["observed"] = _figure(found, "observed")
+    groups = [
+        Group(
+            group.count("n"),
+            group.number("predicted"),
+            # Nobody of the group may have been followed so long.
+            _figure(group, "observed") if _has_value(group.values.get("observed")) else None,
+        )
+        for group in (found.tables("groups") if found.values.get("groups") else ())
+    ]
+    if len(groups) > 1:
+        absolute |= {"lowest": groups[0], "highest": groups[-1]}
+    return absolute
+
+
+def _has_value(estimate: Any) -> bool:
+    return isinstance(estimate, dict) and estimate.get("value") is not None
 
 
 def _internal(found: Facts) -> AtHorizon:
@@ -138,6 +197,7 @@ def _internal(found: Facts) -> AtHorizon:
         ipa=_figure(found, "ipa"),
         observed_expected=_figure(found, "observed_expected"),
         slope=_figure(found, "slope") if found.values.get("slope") else None,
+        **_absolute(found),
     )
 
 

@@ -21,6 +21,7 @@ from model_cards import formats
 from model_cards.card import Answer, Card
 from model_cards.completeness import blanks
 from model_cards.errors import CardError
+from model_cards.miscalibration import worst
 from model_cards.standards import items, source_attributes
 from model_cards.statements import rows
 from riskscore.bundle import open_bundle, shipped_bundles
@@ -112,6 +113,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(FILTERS)
     environment.filters["horizons"] = _horizons
+    environment.filters["worst"] = worst
     environment.filters["in_its_words"] = _in_its_words
     environment.filters["in_code"] = _in_code
     environment.filters["initial"] = lambda text: text[:1].upper() + text[1:]

@@ -18,7 +18,7 @@ from sksurv.metrics import concordance_index_censored
 from riskscore.errors import ModelError
 from training.cohort import Cohort
 
-__all__ = ["MOST_REFITS", "concordance", "evaluate_by_refits"]
+__all__ = ["MOST_REFITS", "concordance", "evaluate_by_refits", "pairs"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,14 +44,35 @@ def concordance(cohort: Cohort, score: FloatArray) -> float:
     ModelError
         If no two patients can be compared: nobody is known to have outlived another.
     """
+    shares = pairs(cohort, score)
+    return shares["right"] + shares["same"] / 2
+
+
+def pairs(cohort: Cohort, score: FloatArray) -> dict[str, float]:
+    """Return the shares of comparable pairs by how a risk score orders them.
+
+    Rows without a score (NaN) are left out.
+
+    Returns
+    -------
+    dict
+        `right`: the higher score has the event first; `wrong`: it has it second; `same`: equal
+        scores, which a concordance counts as half right. They add up to 1.
+
+    Raises
+    ------
+    ModelError
+        If no two patients can be compared: nobody is known to have outlived another.
+    """
     has = ~np.isnan(score)
     try:
-        found = concordance_index_censored(cohort.event[has], cohort.time[has], score[has])
+        counts = concordance_index_censored(cohort.event[has], cohort.time[has], score[has])[1:4]
     except (NoComparablePairException, ValueError) as error:
         raise ModelError(NOBODY) from error
-    if not found[1] + found[2] + found[3]:
+    total = sum(counts)
+    if not total:
         raise ModelError(NOBODY)
-    return float(found[0])
+    return dict(zip(("right", "wrong", "same"), (float(n / total) for n in counts), strict=True))
 
 
 def evaluate_by_refits(
@@ -72,7 +93,7 @@ def evaluate_by_refits(
     refits : int, optional
         How many; by default as many as `ROWS_REFITTED` allows.
     """
-    found: list[float] = []
+    found: list[dict[str, float]] = []
     out_of_bag = np.zeros(len(cohort.time), dtype=bool)
     patients, patient = _patients(cohort)
     if refits is None:
@@ -84,19 +105,22 @@ def evaluate_by_refits(
         left = cohort.subset(np.flatnonzero(drawn == 0))
         try:
             refit = clone(pipeline).fit(resample.X, resample.y)
-            found.append(concordance(left, refit.predict(left.X)))
+            found.append(pairs(left, refit.predict(left.X)))
         except ValueError:  # the resample lacks a level, or the rest holds no two to compare
             continue
         out_of_bag |= drawn == 0
     if not found:
         raise ModelError("no bootstrap resample supports the model: the cohort is too small for it")
     how = f"mean over {len(found)} bootstrap refits, each on the patients that it never drew"
+    apparent = pairs(cohort, pipeline.predict(cohort.X))
+    mean = {kind: float(np.mean([shares[kind] for shares in found])) for kind in apparent}
     return {
         "concordance": {
-            "in_sample": concordance(cohort, pipeline.predict(cohort.X)),
-            "out_of_bag": float(np.mean(found)),
+            "in_sample": apparent["right"] + apparent["same"] / 2,
+            "out_of_bag": mean["right"] + mean["same"] / 2,
             "out_of_bag_how": how,
             "out_of_bag_rows": int(out_of_bag.sum()),
+            "pairs": {"in_sample": apparent, "out_of_bag": mean},
         },
         "refits": {"done": len(found), "failed": refits - len(found)},
     }

@@ -20,12 +20,14 @@ from model_cards.card.answers import (
     Worked,
     WorkedStep,
 )
-from model_cards.card.fields import ChiSquareTest, EmptyMeans, Figure, Plot
+from model_cards.card.fields import ChiSquareTest, EmptyMeans, Figure, Pairs, Plot
 from model_cards.card.measured import (
     AtHorizon,
     External,
+    Group,
     Judged,
     Later,
+    Membership,
     Performance,
     SampleSize,
     Subgroup,
@@ -55,10 +57,11 @@ from model_cards.statements import Statements
 __all__ = [
     "Answer", "AtHorizon", "AtRisk", "Audit", "BaselineAt", "Card", "ChiSquareTest", "ColumnRow",
     "Columns", "Contradiction", "CoxContrast", "CoxModel", "CoxTerm", "Data", "Distribution",
-    "Draws", "EmptyMeans", "Estimate", "External", "Figure", "ForestModel", "Identity",
-    "Importance", "Intervals", "Judged", "Later", "LevelCount", "Limitation", "Origin",
-    "Performance", "PipelineModel", "Plot", "PredictorFacts", "Profile", "Question", "RiskGroup",
-    "RiskGroups", "SampleSize", "Step", "Subgroup", "Worked", "WorkedStep",
+    "Draws", "EmptyMeans", "Estimate", "External", "Figure", "ForestModel", "Group", "Identity",
+    "Importance", "Intervals", "Judged", "Later", "LevelCount", "Limitation", "Membership",
+    "Origin", "Pairs", "Performance", "PipelineModel", "Plot", "PredictorFacts", "Profile",
+    "Question", "RiskGroup", "RiskGroups", "SampleSize", "Step", "Subgroup", "Worked",
+    "WorkedStep",
 ]  # fmt: skip
 
 

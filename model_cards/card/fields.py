@@ -24,6 +24,19 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Shares of comparable pairs by the risk of the one with the earlier event.
+
+    It is the higher (right), the lower (wrong) or the same, which a concordance counts as half
+    right.
+    """
+
+    right: float
+    wrong: float
+    same: float
+
+
+@dataclass(frozen=True)
 class ChiSquareTest:
     """A chi-squared test of what `label` says."""
 

@@ -5,18 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from model_cards.card.fields import EmptyMeans, Figure, Plot
+from model_cards.card.fields import EmptyMeans, Figure, Pairs, Plot
+
+
+@dataclass(frozen=True)
+class Group:
+    """Patients of like predicted risk, and the risk that was observed among them."""
+
+    rows: int
+    predicted: float
+    observed: Annotated[Figure | None, EmptyMeans("nobody of them was followed so long")]
+
+
+NOT_KEPT = "the validation keeps ratios alone"
 
 
 @dataclass(frozen=True)
 class AtHorizon:
-    """How good predictions at `time` are; observed over expected is of events."""
+    """How good predictions at `time` are; observed over expected is of events.
+
+    `expected` and `observed` are the risks in all patients, `lowest` and `highest` the groups with
+    the lowest and the highest predicted risks.
+    """
 
     time: float
     auc: Figure
     ipa: Figure
     observed_expected: Figure
     slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
+    expected: Annotated[float | None, EmptyMeans(NOT_KEPT)] = None
+    observed: Annotated[Figure | None, EmptyMeans(NOT_KEPT)] = None
+    lowest: Annotated[Group | None, EmptyMeans(NOT_KEPT)] = None
+    highest: Annotated[Group | None, EmptyMeans(NOT_KEPT)] = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +52,7 @@ class SampleSize:
 
 @dataclass(frozen=True)
 class Judged:
-    """What validation on the training data finds: Harrell's concordance first."""
+    """What validation on the training data finds: Harrell's concordance first, and its pairs."""
 
     value: float
     lower: float
@@ -42,6 +62,7 @@ class Judged:
     slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
     horizons: tuple[AtHorizon, ...]
     sample_size: Annotated[SampleSize | None, EmptyMeans("the criteria do not apply here")]
+    pairs: Annotated[Pairs | None, EmptyMeans("the bundle does not count pairs")] = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,19 @@ class Subgroup:
 
 
 @dataclass(frozen=True)
+class Membership:
+    """How many of other patients belong to the model's stated population.
+
+    `within` of the `known`, of whom the data tell it, of all `rows`; `rule` says how it was judged.
+    """
+
+    within: int
+    known: int
+    rows: int
+    rule: str
+
+
+@dataclass(frozen=True)
 class External:
     """A validation on other patients, by the name of its file; `patients` had `events` in all."""
 
@@ -71,6 +105,8 @@ class External:
     horizons: tuple[AtHorizon, ...]
     subgroups: Annotated[tuple[Subgroup, ...], EmptyMeans("too alike to be parted")]
     notes: Annotated[tuple[str, ...], EmptyMeans("nothing unusual")]
+    pairs: Annotated[Pairs | None, EmptyMeans("the validation does not count pairs")] = None
+    population: Annotated[Membership | None, EmptyMeans("nobody counted them")] = None
 
 
 @dataclass(frozen=True)
@@ -103,3 +139,5 @@ class Performance:
     later: Annotated[Later | None, EmptyMeans("nobody parted the patients by time")]
     external: Annotated[tuple[External, ...], EmptyMeans("tested on no other patients")]
     plots: Annotated[tuple[Plot, ...], EmptyMeans("the procedure was not validated")]
+    pairs_in_sample: Annotated[Pairs | None, EmptyMeans("the bundle does not count pairs")] = None
+    pairs_out_of_bag: Annotated[Pairs | None, EmptyMeans("the bundle does not count pairs")] = None

@@ -24,6 +24,7 @@ def text(found: Validation) -> str:
         f"{found.outcome}; intervals of {100 * e.level:g} %",
         "",
         f"  {'Concordance (Harrell)':<34}{_said(e.harrell)}   chance 0.5, perfect order 1",
+        *([f"  {'  of 100 pairs':<34}{e.harrell.in_words}"] if e.harrell else []),
         f"  {f'Concordance (Uno, to {e.tau:g})':<34}{_said(e.uno)}",
     ]
     if e.integrated_brier is not None:

@@ -65,7 +65,8 @@ def is_required(place: str) -> bool:
         return not place.endswith(".form") or place.endswith("marker.form")
     if place.startswith("manifest.training.versions."):
         return place.endswith((".python", ".riskscore"))
-    if place == "manifest.training.in_levels":  # bundles of before have it not
+    # Bundles of before have neither.
+    if place in ("manifest.training.in_levels", "evaluation.concordance.pairs"):
         return False
     return not place.startswith(NOT_SHOWN)
 

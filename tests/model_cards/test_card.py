@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from model_cards import Card, card_of, render_markdown
+from model_cards import Card, CardError, card_of, render_markdown
 from model_cards.card import CoxModel, ForestModel
 from riskscore import load_model
 from riskscore.bundle import shipped_bundles
-from tests.model_cards.conftest import awkward_frame, read
+from riskscore.metrics import in_100
+from tests.model_cards.conftest import awkward_frame, damaged, read
 
 
 def rows_of(text: str, heading: str) -> list[list[str]]:
@@ -130,12 +132,42 @@ def test_a_horizon_beyond_the_follow_up_is_left_out_and_said(awkward_card: Card)
 
 
 def test_concordance_is_explained_in_pairs(cox: Path, cox_card: Card) -> None:
-    """Both figures stand with their names, in words and in numbers."""
+    """Right, wrong and the same risk stand apart; both concordances stand with their names."""
     c = read(cox, "evaluation")["concordance"]
     text = " ".join(render_markdown(cox_card).split())
-    assert f"**{100 * c['out_of_bag']:.0f} of 100 pairs**" in text
-    assert f"(out-of-bag concordance {c['out_of_bag']:.2f})" in text
-    assert f"(in-sample concordance {c['in_sample']:.2f})" in text
+    right, wrong, same = in_100([c["pairs"]["out_of_bag"][k] for k in ("right", "wrong", "same")])
+    assert same > 0
+    told = f"in **{right}**, to the other in **{wrong}**, and the same risk to both in **{same}**"
+    assert text.count(told) == 2  # on the first page, and where its figures are explained
+    assert f"the out-of-bag concordance, {c['out_of_bag']:.2f};" in text
+    assert f"it is {c['in_sample']:.2f} (in-sample concordance)" in text
+    assert "of 100 pairs**" not in text
+
+
+def test_a_bundle_that_counts_no_pairs_is_not_said_to_be_right(cox: Path, tmp_path: Path) -> None:
+    """A bundle of before has the concordance alone: it is said to count equal risks as half."""
+
+    def forget(evaluation: dict[str, Any]) -> None:
+        del evaluation["concordance"]["pairs"]
+
+    text = render_markdown(card_of(damaged(cox, tmp_path, evaluation=forget)))
+    assert "of 100 pairs**, equal risks counted as half; guessing gives 50" in text
+    assert "| not counted |" in text
+    assert "equal risks counted as half, is the concordance" in text
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.4, 0.2), (-0.1, 0.9, 0.2), (0.0, 0.0, 0.0)])
+def test_pairs_that_do_not_add_up_are_refused(
+    shares: tuple[float, ...], cox: Path, tmp_path: Path
+) -> None:
+    """Shares of pairs are of all pairs."""
+
+    def change(evaluation: dict[str, Any]) -> None:
+        kinds = ("right", "wrong", "same")
+        evaluation["concordance"]["pairs"]["out_of_bag"] = dict(zip(kinds, shares, strict=True))
+
+    with pytest.raises(CardError, match=r"pairs\.out_of_bag must be shares that add up to 1"):
+        card_of(damaged(cox, tmp_path, evaluation=change))
 
 
 def test_a_forest_shows_its_size_importance_and_lack_of_intervals(

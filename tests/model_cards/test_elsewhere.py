@@ -124,7 +124,21 @@ def test_later_patients_are_told_apart_from_others(cox: Path, tmp_path: Path) ->
     assert "fitted on the 50 patients whose first year is before 2016" in text
     assert "judged on the 40 from then on: concordance 0.60 (0.50 to 0.70)" in text
     assert "| 6 months | 0.50 (0.40 to 0.60) |" in text
-    assert "On later patients (first year from 2016 on) the number of events" in text
+    assert "on 40 later patients (first year from 2016 on; the same procedure fitted on" in text
+    assert "of 100 events expected by 6 months, 50 happened (observed over expected 0.50" in text
+    assert "**Worst result.**" not in text  # the ratio alone is no risk
+    horizon |= {
+        "expected": 0.4,
+        "observed": {"value": 0.2, "lower": 0.15, "upper": 0.3},
+        "groups": [
+            {"n": 20, "predicted": 0.3, "observed": {"value": 0.1, "lower": 0.05, "upper": 0.2}},
+            {"n": 20, "predicted": 0.5, "observed": {"value": 0.3, "lower": 0.2, "upper": 0.4}},
+        ],
+    }  # fmt: skip
+    later["horizons"][0] |= horizon
+    text = render_markdown(card_of(damaged(cox, tmp_path, evaluation=add)))
+    assert "expected the event in **40 %** by 6 months; it happened in **20 % (15 to 30)**" in text
+    assert "lowest predicted risk (20), 30 % were expected and 10 % (5 to 20) had the event" in text
     del later["split"]["judged_patients"]
     with pytest.raises(Exception, match=r"evaluation\.temporal\.split\.judged_patients is missing"):
         card_of(damaged(cox, tmp_path, evaluation=add))

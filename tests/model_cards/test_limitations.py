@@ -13,11 +13,12 @@ from model_cards.card import (
     CoxModel,
     External,
     Figure,
+    Group,
     Intervals,
     Judged,
     SampleSize,
 )  # fmt: skip
-from model_cards.limitations import RULES, limitations
+from model_cards.limitations import RULES, limitations, main_warnings
 
 FEW = "few at risk"
 
@@ -88,7 +89,7 @@ def test_weak_and_flattering_concordance(cox_card: Card) -> None:
     assert said(good, "flattering concordance") == []
     bad = with_performance(cox_card, in_sample=0.66, out_of_bag=0.59)
     assert "out-of-bag concordance is 0.59" in said(bad, "weak concordance")[0]
-    assert "of 0.66 flatters: it falls to 0.59" in said(bad, "flattering concordance")[0]
+    assert "of 0.66 is optimistic: it falls to 0.59" in said(bad, "flattering concordance")[0]
 
 
 def test_out_of_bag_coverage(cox_card: Card) -> None:
@@ -132,54 +133,127 @@ def test_what_follows_from_kind(cox_card: Card, forest_card: Card, awkward_card:
     assert said(cox_card, "internal figures only")
 
 
-def elsewhere(slope: float, observed_expected: float) -> External:
-    """Return a validation on other patients, with these figures at its only horizon."""
+def at(
+    time: float,
+    ratio: tuple[float, float | None, float | None] = (1.0, 0.9, 1.1),
+    slope: tuple[float, float, float] | None = (1.0, 0.9, 1.1),
+    **absolute: Any,
+) -> AtHorizon:
+    """Return figures at a horizon: observed over expected and slope with their intervals."""
     figure = Figure(0.6, 0.5, 0.7)
-    at = AtHorizon(
-        12.0, figure, figure, Figure(observed_expected, None, None), Figure(slope, 0.1, 2.0)
+    return AtHorizon(
+        time, figure, figure, Figure(*ratio), None if slope is None else Figure(*slope), **absolute
     )
-    return External("there", "there.csv", "ab", 80, 40, figure, at.slope, (at,), (), ())
 
 
-def judged(slope: float, *, enough: bool) -> Judged:
-    """Return an internal validation with this slope."""
+def elsewhere(*horizons: AtHorizon) -> External:
+    """Return a validation on other patients with these figures."""
+    figure = Figure(0.6, 0.5, 0.7)
+    slope = horizons[0].slope
+    return External("there", "there.csv", "ab", 80, 40, figure, slope, horizons, (), ())
+
+
+def judged(*horizons: AtHorizon, enough: bool) -> Judged:
+    """Return an internal validation with these figures."""
     size = SampleSize(90, 59, 358, 234.7, enough)
-    return Judged(0.6, 0.5, 0.7, "how", "which", Figure(slope, 0.5, 1.2), (), size)
+    return Judged(0.6, 0.5, 0.7, "how", "which", Figure(1.0, 0.5, 1.2), horizons, size)
 
 
 @pytest.mark.parametrize(
-    ("slope", "words"), [(0.84, "too extreme"), (0.86, None), (1.14, None), (1.16, "too moderate")]
+    ("slope", "words"),
+    [
+        ((0.66, 0.25, 1.07), None),  # 1 lies in the interval
+        ((0.45, -0.17, 1.06), None),
+        ((0.59, 0.37, 0.80), "too far apart"),
+        ((0.95, 0.92, 0.98), None),  # sure, and too small to matter
+        ((1.40, 1.10, 1.70), "too close together"),
+        ((2.58, 0.90, 4.26), None),
+    ],
 )
-def test_a_slope_far_from_one(cox_card: Card, slope: float, words: str | None) -> None:
-    """Below 1 predictions are too extreme, above 1 too moderate, here and elsewhere."""
+def test_a_slope_is_told_where_its_interval_excludes_one(
+    cox_card: Card, slope: tuple[float, float, float], words: str | None
+) -> None:
+    """Here and elsewhere, and never without observed over expected beside it."""
+    horizon = at(12.0, (0.80, 0.70, 0.91), slope)
     card = with_performance(
-        cox_card, judged=judged(slope, enough=True), external=(elsewhere(slope, 1.0),)
+        cox_card, judged=judged(horizon, enough=True), external=(elsewhere(horizon),)
     )
     texts = said(card, "slope far from 1")
     assert len(texts) == (2 if words else 0)
-    assert all(words in text and f"{slope:.2f}" in text for text in texts if words)
+    for text in texts:
+        assert words
+        assert words in text
+        assert f"{slope[0]:.2f} (" in text
+        assert "observed over expected is 0.80 (0.70 to 0.91)" in text
     assert said(card, "internal figures only") == []
     assert said(cox_card, "slope far from 1") == []
 
 
-@pytest.mark.parametrize(
-    ("found", "told"), [(0.0, True), (0.79, True), (0.81, False), (1.24, False), (1.26, True)]
-)
-def test_events_off_elsewhere(cox_card: Card, found: float, told: bool) -> None:
-    """A quarter too many or too few events is told; none at all too."""
-    texts = said(
-        with_performance(cox_card, external=(elsewhere(1.0, found),)), "events off elsewhere"
+def test_the_surest_finding_is_named_and_not_the_largest_ratio(cox_card: Card) -> None:
+    """0.47 rests on 3 events, 1.37 is sure; a slope is judged at each horizon as well."""
+    external = elsewhere(
+        at(6.0, (0.47, 0.16, 1.42), (0.2, -1.0, 1.4)),
+        at(12.0, (0.40, 0.17, 0.95), (0.5, 0.1, 0.9)),
+        at(36.0, (1.37, 1.18, 1.59), (0.7, 0.6, 0.8)),
     )
+    card = with_performance(cox_card, external=(external,))
+    (text,) = said(card, "events off elsewhere")
+    assert "1.37 (1.18 to 1.59)" in text
+    assert "36 months" in text
+    (text,) = said(card, "slope far from 1")
+    assert "at 36 months" in text
+    assert "0.70 (0.60 to 0.80)" in text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [
+        ((0.79, 0.70, 0.89), True),
+        ((0.79, 0.60, 1.04), False),
+        ((0.95, 0.92, 0.98), False),
+        ((1.26, 1.10, 1.44), True),
+        ((0.50, None, None), False),
+    ],
+)
+def test_events_off_elsewhere(
+    cox_card: Card, ratio: tuple[float, float | None, float | None], told: bool
+) -> None:
+    """Told where the interval excludes 1 and the difference is of a tenth or more."""
+    card = with_performance(cox_card, external=(elsewhere(at(12.0, ratio)),))
+    texts = said(card, "events off elsewhere")
     assert bool(texts) is told
     assert all("there.csv" in text and "12 months" in text for text in texts)
 
 
+def test_risks_elsewhere_are_told_as_such_and_by_group(cox_card: Card) -> None:
+    """The figures of SurvivalPath: all risks were too high, and the lowest most of all."""
+    low = Group(431, 0.70, Figure(0.42, 0.38, 0.48))
+    high = Group(20, 0.98, Figure(0.67, 0.44, 0.87))
+    horizon = at(
+        24.0, (0.64, 0.60, 0.67), (0.59, 0.37, 0.80), expected=0.84,
+        observed=Figure(0.54, 0.51, 0.56), lowest=low, highest=high,
+    )  # fmt: skip
+    card = with_performance(cox_card, external=(elsewhere(horizon),))
+    (text,) = said(card, "events off elsewhere")
+    assert "expected the event in 84 %, and it happened in 54 % (51 to 56)" in text
+    assert "lowest predicted risk (431), 70 % were expected and 42 % (38 to 48) had" in text
+    assert "highest predicted risk (20), 98 % were expected and 67 % (44 to 87) had" in text
+    (spread,) = said(card, "slope far from 1")
+    assert "lowest" not in spread  # said in the line before
+    short = main_warnings(limitations(card))
+    assert "Its risks were too high in 1 of 1 test on other patients." in short
+    line = "Of those it gave the lowest risk, it expected 70 % to have the event by 24 months"
+    assert f"{line}; 42 % had it." in short
+    for words in ("too low", "extreme"):
+        assert not any(words in item.text for item in limitations(card).limitations)
+
+
 def test_too_small_a_sample(cox_card: Card) -> None:
     """What the criteria ask for stands beside what there was."""
-    (text,) = said(with_performance(cox_card, judged=judged(1.0, enough=False)), "sample size")
+    (text,) = said(with_performance(cox_card, judged=judged(enough=False)), "sample size")
     assert "358" in text
     assert "90" in text
-    assert said(with_performance(cox_card, judged=judged(1.0, enough=True)), "sample size") == []
+    assert said(with_performance(cox_card, judged=judged(enough=True)), "sample size") == []
 
 
 @pytest.mark.parametrize(("p", "told"), [(0.049, True), (0.051, False)])

@@ -114,7 +114,9 @@ def test_fast_figures_are_those_of_the_metrics(cohort: Cohort) -> None:
     assert theirs.integrated_brier is not None
     assert ours.overall[0] == pytest.approx(theirs.harrell.value, abs=1e-12)  # the same counts
     integrated = [theirs.integrated_brier.brier.value, theirs.integrated_brier.ipa.value]
-    np.testing.assert_allclose(ours.overall[4:], integrated, atol=1e-12)  # the same sums
+    np.testing.assert_allclose(ours.overall[4:6], integrated, atol=1e-12)  # the same sums
+    shares = list(theirs.harrell.shares.values())
+    np.testing.assert_allclose(ours.overall[6:], shares, atol=1e-12)  # the same counts
     for h, at in enumerate(theirs.horizons):
         c = at.calibration
         expected = [

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from riskscore.metrics._concordance import influence_of
 from riskscore.metrics._outcome import Outcome, check_outcome
 from training.cohort import Cohort
-from training.evaluate import concordance
+from training.evaluate import pairs
 from training.forest import CompactForest
 from training.forest.tuning import brier_out_of_bag
 
@@ -34,12 +34,14 @@ def evaluate_forest(pipeline: Pipeline, cohort: Cohort) -> dict[str, Any]:
     design = pipeline["encode"].transform(cohort.X)
     score = forest.predict_out_of_bag(design)
     until = cohort.outcome.horizons[-1]
+    apparent, out_of_bag = pairs(cohort, forest.predict(design)), pairs(cohort, score)
     return {
         "concordance": {
-            "in_sample": concordance(cohort, forest.predict(design)),
-            "out_of_bag": concordance(cohort, score),
+            "in_sample": apparent["right"] + apparent["same"] / 2,
+            "out_of_bag": out_of_bag["right"] + out_of_bag["same"] / 2,
             "out_of_bag_how": "each patient scored by the trees that never drew the patient",
             "out_of_bag_rows": int((~np.isnan(score)).sum()),
+            "pairs": {"in_sample": apparent, "out_of_bag": out_of_bag},
         },
         "integrated_brier_out_of_bag": brier_out_of_bag(
             forest, design, cohort.time, cohort.event, until

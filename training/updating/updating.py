@@ -8,7 +8,7 @@ from typing import Any
 from riskscore.bundle import Bundle
 from riskscore.errors import InputError, ModelError, Problem
 from training.cohort import Cohort
-from training.evaluate import concordance
+from training.evaluate import concordance, pairs
 from training.fit import Fitted, Settings, fit
 from training.fit.cox_inference import inference_of
 from training.fit.manifest import check_name, manifest_of
@@ -207,11 +207,13 @@ def _kept(
     # Whoever reads an answer must be told what the coefficients come from as well.
     parts = dict.fromkeys((parent.manifest.statement, manifest.statement))
     manifest = replace(manifest, statement=" ".join(part for part in parts if part))
-    score = concordance(cohort, pipeline.predict(cohort.X))
+    shares = pairs(cohort, pipeline.predict(cohort.X))
+    score = shares["right"] + shares["same"] / 2
     evaluation = {
         "concordance": {
             "in_sample": score,
             "out_of_bag": score,
+            "pairs": {"in_sample": shares, "out_of_bag": shares},
             "out_of_bag_how": "the coefficients' ratios are the parent model's: no patient of this "
             "cohort helped to rank another",
             "out_of_bag_rows": len(cohort.time),

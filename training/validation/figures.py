@@ -25,11 +25,16 @@ from training.cohort import Cohort
 from training.cox.risk_sets import RiskSets
 from training.cox.solver import maximise
 
-__all__ = ["AT", "OVERALL", "THRESHOLDS", "Figures", "Plan", "Sample", "nagelkerke"]
+__all__ = ["AT", "OVERALL", "PAIRS", "THRESHOLDS", "Figures", "Plan", "Sample", "nagelkerke"]
 
 FloatArray = NDArray[np.float64]
 
-OVERALL = ("concordance", "dxy", "r2_nagelkerke", "slope", "integrated_brier", "integrated_ipa")
+PAIRS = ("right", "wrong", "same")
+"""Shares of comparable pairs by the order of their scores; a concordance is right + same / 2."""
+
+OVERALL = (
+    "concordance", "dxy", "r2_nagelkerke", "slope", "integrated_brier", "integrated_ipa", *PAIRS
+)  # fmt: skip
 AT = ("auc", "brier", "ipa", "observed_expected", "slope", "ici", "e50", "e90")
 
 THRESHOLDS = np.arange(1, 20) / 20
@@ -202,8 +207,8 @@ class Sample:
             Whether a slope of the score itself means anything: for a linear predictor it does.
         """
         overall = np.full(len(OVERALL), np.nan)
-        concordance = self.concordance(score)
-        overall[:2] = concordance, 2 * concordance - 1
+        overall[6:] = right, wrong, same = self.pairs(score)
+        overall[:2] = right + same / 2, right - wrong
         if slope:
             overall[2:4] = self.r2_and_slope(score)
         if not np.isnan(r2):
@@ -231,15 +236,19 @@ class Sample:
             benefit[h] = self.net_benefit(here, k)
         return Figures(overall, at, curve, benefit)
 
-    def concordance(self, score: FloatArray) -> float:
-        """Return Harrell's concordance; NaN where no two patients can be compared."""
+    def pairs(self, score: FloatArray) -> tuple[float, float, float]:
+        """Return the shares of comparable pairs whose order is right, wrong, the same score.
+
+        NaN where no two patients can be compared.
+        """
         try:
-            _, (better, worse, tied) = influence_of(
+            _, (right, wrong, same) = influence_of(
                 self.outcome, score, self.outcome.event.astype(np.float64)
             )
         except ModelError:
-            return np.nan
-        return (better + tied / 2) / (better + worse + tied)
+            return np.nan, np.nan, np.nan
+        total = right + wrong + same
+        return right / total, wrong / total, same / total
 
     def r2_and_slope(self, score: FloatArray) -> tuple[float, float]:
         """Return Nagelkerke's R2 and the coefficient of the score alone in a Cox model.

@@ -18,10 +18,10 @@ from riskscore.metrics._concordance import concordance_of
 from riskscore.metrics._outcome import check_outcome
 from training.cohort import Cohort
 from training.settings import Settings
-from training.validation.figures import THRESHOLDS, Plan
+from training.validation.figures import PAIRS, THRESHOLDS, Plan
 from training.validation.procedure import ForestProcedure, Procedure, choices, procedure
 from training.validation.resampling import folds, replicate
-from training.validation.results import chosen_in, of_evaluation
+from training.validation.results import chosen_in, index, of_evaluation
 
 __all__ = [
     "N_BOOTSTRAP", "cross_validation", "judge", "judge_out_of_bag", "out_of_bag",
@@ -187,7 +187,7 @@ def cross_validation(
         for rows, scores, curves in parts:
             score[rows], survival[rows] = scores, curves
         found = judge(cohort, score, survival, plan, 0 if results else n_bootstrap, settings.seed)
-        found["concordance"] = _within(cohort, [(rows, scores) for rows, scores, _ in parts])
+        found |= _within(cohort, [(rows, scores) for rows, scores, _ in parts])
         results.append(found)
     if done.stopped and not results:
         raise KeyboardInterrupt
@@ -261,11 +261,12 @@ def shared_patients(cohort: Cohort, side: NDArray[np.bool_]) -> int:
 
 
 def _within(cohort: Cohort, parts: list[tuple[NDArray[np.intp], FloatArray]]) -> dict[str, Any]:
-    """Return the concordance of pairs within folds, and its interval.
+    """Return the concordance of pairs within folds, its interval, and the shares of pairs.
 
     Scores of different folds are never compared: each fit has an origin of its own.
     """
-    pairs = value = variance = 0.0
+    counts = np.zeros(len(PAIRS))
+    variance = 0.0
     for rows, score in parts:
         groups = None if cohort.groups is None else cohort.groups[rows]
         try:
@@ -273,14 +274,18 @@ def _within(cohort: Cohort, parts: list[tuple[NDArray[np.intp], FloatArray]]) ->
             found = concordance_of(outcome, score, False, None, 0.95)
         except RiskscoreError:  # no two of the fold can be compared
             continue
-        n = found.concordant + found.discordant + found.tied_score
-        pairs += n
-        value += n * found.value
-        variance += (n * (found.se or 0.0)) ** 2
-    if not pairs:
+        fold = np.array([found.concordant, found.discordant, found.tied_score])
+        counts += fold
+        variance += (fold.sum() * (found.se or 0.0)) ** 2
+    total = counts.sum()
+    if not total:
         raise ModelError("no two patients of any fold can be compared; use fewer folds")
-    value, half = value / pairs, 1.959963984540054 * np.sqrt(variance) / pairs
-    return {"value": value, "lower": max(value - half, 0.0), "upper": min(value + half, 1.0)}
+    right, _, same = shares = counts / total
+    value, half = right + same / 2, 1.959963984540054 * np.sqrt(variance) / total
+    return {
+        "concordance": index("concordance", value, value - half, value + half),
+        "pairs": dict(zip(PAIRS, shares, strict=True)),
+    }
 
 
 def _mean(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -300,7 +305,9 @@ def _mean(results: list[dict[str, Any]]) -> dict[str, Any]:
         )
     averaged: dict[str, Any] = {}
     for key, value in first.items():
-        if key == "horizons":
+        if key == "pairs":
+            averaged[key] = {name: np.mean([r[key][name] for r in results]) for name in PAIRS}
+        elif key == "horizons":
             averaged[key] = [_mean([r["horizons"][h] for r in results]) for h in range(len(value))]
         elif isinstance(value, dict) and all(isinstance(r[key], dict) for r in results):
             # Curves are drawn from the first repeat: those of the others have other points.

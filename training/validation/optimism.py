@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.settings import Settings
-from training.validation.figures import AT, OVERALL, THRESHOLDS, Figures, Plan, Sample, nagelkerke
+from training.validation.figures import (
+    AT,
+    OVERALL,
+    PAIRS,
+    THRESHOLDS,
+    Figures,
+    Plan,
+    Sample,
+    nagelkerke,
+)
 from training.validation.instability import instability
 from training.validation.procedure import CoxProcedure, CoxRefit
 from training.validation.resampling import Replicates, replicate, resample
@@ -110,6 +119,8 @@ class Optimism:
     def to_dict(self, cohort: Cohort) -> dict[str, Any]:
         """Return indexes, curves and instability, for JSON."""
         overall = self._indexes("overall", OVERALL, ())
+        # An average of losses keeps their sum: the three corrected shares add up to 1.
+        overall["pairs"] = {name: overall.pop(name)["value"] for name in PAIRS}
         horizons = []
         for h, horizon in enumerate(self.plan.horizons.tolist()):
             by = cohort.time <= horizon

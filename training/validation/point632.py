@@ -131,6 +131,7 @@ def point632(
     null = sample.survival * (1 - sample.survival)
     nothing = _no_information(sample, 1 - survival)
     share = plan.share
+    found.pop("pairs")  # .632+ is no mean of shares of pairs
     _move(found, "concordance", apparent.overall[0], overall[0], 0.5)
     k = OVERALL.index("integrated_brier")
     brier = _move(

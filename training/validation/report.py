@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-__all__ = ["summary_lines", "validation_lines"]
+from riskscore.metrics import pairs_in_words
+
+__all__ = ["pairs_lines", "summary_lines", "validation_lines"]
 
 WIDTH = 88
 
@@ -38,7 +40,7 @@ def validation_lines(found: dict[str, Any], unit: str) -> list[str]:
         apparent = any((found.get(name) or {}).get("apparent") is not None for name in OVERALL)
         heads = f"{'apparent':>10}{'corrected':>11}" if apparent else f"{'estimate':>11}"
         lines += [f"{'':<28}{heads}   95 % interval"]
-        lines += _table(found, OVERALL, apparent)
+        lines += _table(found, OVERALL, apparent) + pairs_lines(found.get("pairs"))
         for at in found["horizons"]:
             head = f"At {at['horizon']:g} {unit}s"
             lines += ["", f"{head} ({at['events']} events by then, {at['beyond']} rows beyond)"]
@@ -70,7 +72,8 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
         label = f"calibration slope of follow-up up to {last['horizon']:g}"
         parts.append(f"{label} {_three(last['slope'])}")
     how = {"bootstrap": "Corrected for optimism", "oob": "Out-of-bag"}[found["method"]]
-    lines = [f"{how}: {parts[0]}", *(f"  {part}" for part in parts[1:])]
+    lines = [f"{how}: {parts[0]}", *pairs_lines(found.get("pairs"))]
+    lines += [f"  {part}" for part in parts[1:]]
     size = found.get("sample_size") or {}
     if "needed_patients" in size and not size["enough"]:
         lines.append(
@@ -78,6 +81,11 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
             f"{size['needed_patients']} patients, there are {size['patients']}"
         )
     return lines + _counts(found)
+
+
+def pairs_lines(pairs: dict[str, float] | None) -> list[str]:
+    """Return one line on the pairs that a concordance is made of; none where it is not known."""
+    return [f"  of 100 pairs: {pairs_in_words(**pairs)}"] if pairs else []
 
 
 def _table(found: dict[str, Any], names: dict[str, str], apparent: bool) -> list[str]:

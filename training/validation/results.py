@@ -103,6 +103,12 @@ def of_evaluation(found: Evaluation) -> dict[str, Any]:
                 "auc": of(at.auc),
                 "brier": of(at.brier.brier),
                 "ipa": of(at.brier.ipa),
+                "expected": c.expected,
+                "observed": of(c.observed),
+                "groups": [
+                    {"n": g.n, "predicted": g.predicted, "observed": of(g.observed)}
+                    for g in c.groups
+                ],
                 "observed_expected": of(c.observed_expected),
                 "slope": of(c.slope),
                 "ici": of(c.ici),
@@ -122,6 +128,7 @@ def of_evaluation(found: Evaluation) -> dict[str, Any]:
     integrated = found.integrated_brier
     return {
         "concordance": of(found.harrell),
+        "pairs": None if found.harrell is None else found.harrell.shares,
         "integrated_brier": of(integrated.brier) if integrated else None,
         "integrated_ipa": of(integrated.ipa) if integrated else None,
         "horizons": horizons,
