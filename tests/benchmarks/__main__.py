@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from tests.benchmarks import (
     audit_false_alarms,
+    calibration_coverage,
     converters,
     cox_speed,
     forest_load,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "converters": converters.measure,
     "cox-speed": cox_speed.measure,
     "audit-false-alarms": audit_false_alarms.measure,
+    "calibration-coverage": calibration_coverage.measure,
     "metrics-speed": metrics_speed.measure,
     "validation-speed": validation_speed.measure,
 }

@@ -18,7 +18,7 @@ from tests.conftest import simulate
 from training.__main__ import main
 from training.cohort import Cohort, check_cohort
 from training.fit import Settings, fit
-from training.validation.figures import AT, THRESHOLDS, Plan, Sample
+from training.validation.figures import AT, OVERALL, THRESHOLDS, Plan, Sample
 from training.validation.held_out import cross_validation, out_of_bag
 from training.validation.optimism import optimism
 from training.validation.point632 import mixed, point632
@@ -452,3 +452,37 @@ def test_what_the_fits_chose_is_told(
     assert any(line.startswith("Chosen by ") for line in validation_lines(found, "month"))
     given = validate(c, "cox", Settings(n_jobs=1, penalty=2.0), replicates=2)
     assert "chosen" not in given
+
+
+def weak(n: int, seed: int) -> Cohort:
+    """Return patients whose times say little of their predictors, as a tuned ridge finds."""
+    frame, random = simulate(n, seed), np.random.default_rng([seed, 2])
+    times = frame["os_months"] * np.exp(random.normal(0, 1.0, n))
+    return cohort_of(frame.assign(os_months=np.maximum(times, 0.1).round(2)))
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_a_tuned_ridge_s_slope_is_near_that_on_new_patients(seed: int) -> None:
+    """Refits whose penalty is at the end of the grid have slopes of 100 and more: none decides.
+
+    As a mean of plain losses the corrected slopes were -4.27 and -17.98, with the wrong sign.
+    """
+    c, new, settings = weak(90, seed), weak(4000, 99), Settings(penalty="auto", seed=seed, n_jobs=1)
+    found = optimism(c, settings, 12)
+    assert max(figures.overall[3] for figures in found.own) > 100
+    refit = procedure("cox", c.predictors, settings).fit(c, np.arange(90), found.plan.times)
+    sample = Sample(new.time, new.event, found.plan)
+    _, truth = sample.r2_and_slope(refit.score(new.X))
+    # Twelve resamples of 90 patients: over eight cohorts the ratio was 0.53 to 1.35.
+    assert found.slope / truth == pytest.approx(1, abs=0.5)
+    assert 0 < found.to_dict(c)["horizons"][-1]["slope"]["value"] < 5  # plain: below -4 in both
+
+
+def test_without_a_penalty_a_slope_s_loss_is_harrell_s(cohort: Cohort) -> None:
+    """A refit's own slope is 1 then, and nothing is changed by taking the loss relative to it."""
+    found = optimism(cohort, Settings(n_jobs=1), 5)
+    for part, place in (("overall", OVERALL.index("slope")), ("at", AT.index("slope"))):
+        pairs = zip(found.own, found.whole, strict=True)
+        plain = np.array([getattr(a, part) - getattr(b, part) for a, b in pairs])
+        # Each refit's slope is 1 to the tolerance of its fit.
+        np.testing.assert_allclose(found.loss(part)[..., place], plain[..., place], rtol=1e-6)

@@ -32,7 +32,7 @@ from training.validation.procedure import CoxProcedure, CoxRefit
 from training.validation.resampling import Replicates, replicate, resample
 from training.validation.results import index
 
-__all__ = ["HOW", "INTERVAL", "NOT_FOR_FORESTS", "Optimism", "optimism"]
+__all__ = ["HOW", "INTERVAL", "NOT_FOR_FORESTS", "RELATIVE", "Optimism", "optimism"]
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +41,12 @@ HOW = (
     "what a refit's index loses, on average, from its own resample to the whole cohort is taken "
     "from the apparent index"
 )
+
+RELATIVE = (
+    "a slope's loss is taken relative to the refit's own slope over the whole follow-up, so that "
+    "how far the penalty shrank a refit is not mistaken for overfitting"
+)
+"""Said of a penalised model; without a penalty a refit's own slope is 1."""
 
 INTERVAL = (
     "95 % interval for the model at hand among patients of the same kind: the apparent index less "
@@ -54,6 +60,9 @@ NOT_FOR_FORESTS = (
     "on (on pure noise, 300 patients, it gave a concordance of 0.69 where the truth is 0.50); use "
     "--method oob, 632plus or cv"
 )
+
+SLOPES = {"overall": OVERALL.index("slope"), "at": AT.index("slope")}
+"""Place of the slope among the indexes of a part of the figures."""
 
 LEVEL = 0.95
 
@@ -92,10 +101,23 @@ class Optimism:
     chosen: list[FloatArray]
 
     def loss(self, part: str) -> FloatArray:
-        """Return the loss of each replicate, of a part of the figures."""
-        return np.array(
+        """Return the loss of each replicate, of a part of the figures.
+
+        A slope's is in units of the refit's own slope over the whole follow-up, times the model's.
+        Without a penalty both are 1. A penalty that a refit chose twice as strong doubles its
+        slopes, on its resample and on the whole cohort, and so their difference; one refit that is
+        shrunken to next to nothing has slopes of hundreds, and would alone decide the mean.
+        """
+        loss = np.array(
             [getattr(a, part) - getattr(b, part) for a, b in zip(self.own, self.whole, strict=True)]
         )
+        if part in SLOPES:
+            k = OVERALL.index("slope")
+            own = np.array([figures.overall[k] for figures in self.own])
+            unit = float(self.apparent.overall[k]) / own
+            slopes = loss[..., SLOPES[part]]
+            loss[..., SLOPES[part]] = slopes * unit.reshape(-1, *(1,) * (slopes.ndim - 1))
+        return loss
 
     def corrected(self, part: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return apparent, mean loss, and the limits of the corrected figures, of a part."""

@@ -123,7 +123,8 @@ def described_optimism(cohort: Cohort, found: Optimism, settings: Settings) -> d
         }
         | chosen_in(found.chosen, choices("cox", settings))
     )
-    return _described(cohort, "cox", settings, "bootstrap", harrell.HOW, harrell.INTERVAL, content)
+    how = f"{harrell.HOW}; {harrell.RELATIVE}" if settings.penalty else harrell.HOW
+    return _described(cohort, "cox", settings, "bootstrap", how, harrell.INTERVAL, content)
 
 
 def _described(
