@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.audit import Facts, request_id
 from serving.edge import NO_CONTENT, SECURITY
-from serving.problems import Refusal, problem_reply
+from serving.problems import RETRY_AFTER, Refusal, problem_reply
 
 __all__ = ["BoundedProtocol"]
 
@@ -85,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading = self._in_head = self._refused = False
         self._outside = self._rest = self._sized = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; where there are too many connections, at the cost of the idlest."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._arm(HEAD_SECONDS, self._late)
@@ -246,6 +246,8 @@ class BoundedProtocol(HttpToolsProtocol):
             *SECURITY,
             NO_CONTENT,
         ]
+        if reply.status in RETRY_AFTER:
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER[reply.status]))
         if review := self.reviews(False):
             headers.append((b"riskscore-review", review.encode("ascii", "replace")))
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)

@@ -13,7 +13,14 @@ from typing import Any
 from serving.audit import AuditLog, Facts, told
 from serving.counters import Counters
 from serving.guard import PROBES, Guard
-from serving.problems import PROBLEM_JSON, Refusal, Reply, foreign_reply, problem_reply
+from serving.problems import (
+    PROBLEM_JSON,
+    RETRY_AFTER,
+    Refusal,
+    Reply,
+    foreign_reply,
+    problem_reply,
+)
 from serving.routes import Address, Routes
 
 __all__ = ["FACTS", "Edge", "Inside"]
@@ -245,6 +252,8 @@ class _Answer:
             kept.append((b"riskscore-review", review.encode("ascii", "replace")))
         if not any(key.lower() == b"content-security-policy" for key, _ in headers):
             kept.append(PAGE_CONTENT if kind.startswith(b"text/html") else NO_CONTENT)
+        if status in RETRY_AFTER:
+            kept.append((b"retry-after", b"%d" % RETRY_AFTER[status]))
         if self.tls:
             kept.append(ONLY_TLS)
         await self.send({"type": "http.response.start", "status": status, "headers": kept})

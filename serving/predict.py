@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from riskscore import InputError, ModelError, RiskModel
 from riskscore.errors import Problem
 from riskscore.prediction import Answer
+from riskscore.records import encode_records, encode_times
 from serving.audit import Facts, told
 from serving.models import Models
-from serving.problems import Refusal, Reply, begun_reply, problem_reply
+from serving.problems import Refusal, Reply, begun_reply, json_items, problem_reply
 from serving.request import PredictRequest, check_effort
+from serving.work import finished, slices, weigh
 
-__all__ = ["fault", "predict", "respond"]
+__all__ = ["fault", "respond", "responding"]
 
 logger = logging.getLogger("bentoml.riskscore")
 
@@ -36,11 +38,19 @@ def respond(
     count : callable, optional
         Called with the model's id and its answer.
     """
+    return finished(responding(models, request, facts, count))
+
+
+def responding(
+    models: Models,
+    request: PredictRequest,
+    facts: Facts | None = None,
+    count: Callable[[str, Answer], None] | None = None,
+) -> Generator[None, None, Reply]:
+    """Return the reply as `respond` does, with a break after every slice of the work."""
     known = Facts("") if facts is None else facts
     try:
-        content = predict(models, request, known, count)
-        del content["model"]  # which is long, and JSON already
-        return begun_reply(models.begin(known.model), content)
+        return (yield from _predicting(models, request, known, count))
     except Refusal as refusal:
         known.refusal = refusal
         return problem_reply(refusal)
@@ -48,13 +58,13 @@ def respond(
         return fault(error, known)
 
 
-def predict(
+def _predicting(
     models: Models,
     request: PredictRequest,
     facts: Facts,
-    count: Callable[[str, Answer], None] | None = None,
-) -> dict[str, Any]:
-    """Return the predictions, JSON-ready: `model`, `times` and `predictions`, one a patient.
+    count: Callable[[str, Answer], None] | None,
+) -> Generator[None, None, Reply]:
+    """Return the predictions: `model`, `times` and `predictions`, one a patient.
 
     Raises
     ------
@@ -63,27 +73,50 @@ def predict(
         422 listing what is wrong with the body's keys, the patients and the times, together.
     """
     model = models.get(request.model)
-    facts.model, facts.digest = model.manifest.id, model.digest
-    facts.review = models.reviews(model.manifest.id)
-    check_effort(request, len(model.manifest.predictors))
-    problems = list(request.problems)
-    answer: Answer | None = None
-    try:
-        answer = model.answer(request.patients, request.times)
-    except InputError as error:
-        problems += error.problems
-    if problems or answer is None:
-        raise Refusal("invalid-input", problems)
-    records = answer.to_records()
-    content: dict[str, Any] = {"model": models.describe(model.manifest.id)}
-    if request.compare:
-        content["comparison"] = _compare(model, request, records)
-    if request.explain is not False:
-        _explain(model, request, records)
-    facts.patients = len(answer)
+    manifest = model.manifest
+    facts.model, facts.digest = manifest.id, model.digest
+    facts.review = models.reviews(manifest.id)
+    weight = weigh(model, request)
+    check_effort(request, weight)
+    parts = list(slices(len(request.patients), weight))
+    if request.problems or len(parts) > 1:
+        _check(model, request)
+        yield
+    about: dict[str, Any] = {}
+    answers, written = [], []
+    for part in parts or [slice(0, 0)]:
+        patients = request.patients[part] if len(parts) > 1 else request.patients
+        try:
+            answer = model.answer(patients, request.times)
+        except InputError as error:
+            raise Refusal("invalid-input", error.problems) from None
+        records = answer.to_records()
+        if request.compare:
+            about["comparison"] = _compare(model, patients, request, records)
+        if request.explain is not False:
+            _explain(model, patients, request, records)
+        about["times"] = answer.times.tolist()
+        answers.append(answer)
+        written.append(json_items(records))
+        if len(parts) > 1:
+            yield
+    facts.patients = len(request.patients)
     if count is not None:
-        count(model.manifest.id, answer)
-    return {**content, "times": answer.times.tolist(), "predictions": records}
+        for answer in answers:
+            count(manifest.id, answer)
+    return begun_reply(models.begin(manifest.id), about, "predictions", written)
+
+
+def _check(model: RiskModel, request: PredictRequest) -> None:
+    """Refuse what is wrong with any patient before the first is predicted."""
+    manifest = model.manifest
+    _, wrong = encode_records(request.patients, manifest.predictors)
+    if request.times is not None:
+        limit, unit = manifest.follow_up_limit, manifest.study.time_unit
+        wrong = [*encode_times(request.times, limit, unit)[1], *wrong]
+    problems = [*request.problems, *sorted(wrong, key=lambda problem: problem.row or 0)]
+    if problems:
+        raise Refusal("invalid-input", problems)
 
 
 def fault(error: Exception, facts: Facts | None = None) -> Reply:
@@ -102,11 +135,11 @@ def fault(error: Exception, facts: Facts | None = None) -> Reply:
 
 
 def _compare(
-    model: RiskModel, request: PredictRequest, records: list[dict[str, Any]]
+    model: RiskModel, patients: list[Any], request: PredictRequest, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Add each patient's `comparison`; return what there is to say of all."""
     try:
-        contrast = model.contrast(request.patients, request.times)
+        contrast = model.contrast(patients, request.times)
     except ModelError as error:
         raise _cannot("compare", error) from None
     for record, found in zip(records, contrast.to_records(), strict=True):
@@ -119,11 +152,13 @@ def _compare(
     }
 
 
-def _explain(model: RiskModel, request: PredictRequest, records: list[dict[str, Any]]) -> None:
+def _explain(
+    model: RiskModel, patients: list[Any], request: PredictRequest, records: list[dict[str, Any]]
+) -> None:
     """Add each patient's `explanation`."""
     time = None if isinstance(request.explain, bool) else request.explain
     try:
-        shares = model.shares(request.patients, time)
+        shares = model.shares(patients, time)
     except InputError as error:
         # Patients have been found right before: it is the time.
         found = [Problem(None, "explain", p.rule, p.value, p.remedy) for p in error.problems]

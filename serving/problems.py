@@ -19,11 +19,13 @@ from riskscore.errors import SHOWN, Problem
 __all__ = [
     "KINDS",
     "PROBLEM_JSON",
+    "RETRY_AFTER",
     "Refusal",
     "Reply",
     "begun_reply",
     "foreign_reply",
     "json_begin",
+    "json_items",
     "json_reply",
     "problem_reply",
 ]
@@ -41,8 +43,11 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "unsupported-media-type": (415, "The body is of a type that is not taken"),
     "misdirected": (421, "The request came the wrong way"),
     "invalid-input": (422, "The input breaks a rule"),
+    "too-many-requests": (429, "The token has as much work under way as it may have"),
     "head-too-large": (431, "The request's headers are too large"),
+    "abandoned": (499, "The client has gone"),
     "internal-error": (500, "The service failed"),
+    "overloaded": (503, "The service has too much to do"),
     "unavailable": (503, "The service cannot answer now"),
     "timeout": (504, "The service took too long"),
 }
@@ -74,10 +79,14 @@ RULES: Mapping[str, str] = {
     "must be absent": "encoding",
     "must arrive whole": "incomplete",
     "must be a": "type",
+    "must wait": "work",
     "must be ": "range",
 }
 """The code of a rule, by how its words begin; the first that fits. Metrics and audit lines hold the
 code: the words may tell a place in the body, and are without number."""
+
+RETRY_AFTER: Mapping[int, int] = {429: 5, 503: 5}
+"""Seconds after which a refusal of that status may have passed, for the header Retry-After."""
 
 FOREIGN = ("not-found", "method-not-allowed", "internal-error", "unavailable", "timeout")
 """The kinds of errors that other layers raise."""
@@ -131,12 +140,27 @@ def json_reply(content: object) -> Reply:
     return Reply(200, _json(content))
 
 
-def begun_reply(begin: bytes, content: dict[str, Any]) -> Reply:
-    """Return a 200 whose first members are JSON already: ``{"model": {...}`` without its end.
+def begun_reply(begin: bytes, content: dict[str, Any], key: str, items: list[bytes]) -> Reply:
+    """Return a 200 whose first members are JSON already, and whose last is a list.
 
-    What `content` holds is ours: finite numbers, no text of the client's.
+    Parameters
+    ----------
+    begin : bytes
+        ``{"model": {...}`` without its end.
+    content : dict
+        What follows, not empty. It is ours: finite numbers, no text of the client's.
+    key : str
+        The last member.
+    items : list of bytes
+        Parts of its list, by `json_items`.
     """
-    return Reply(200, begin + b"," + orjson.dumps(content)[1:])
+    parts = [begin, b",", orjson.dumps(content)[1:-1], f',"{key}":['.encode(), b",".join(items)]
+    return Reply(200, b"".join([*parts, b"]}"]))
+
+
+def json_items(items: list[Any]) -> bytes:
+    """Return the items of a list, ours as in `begun_reply`, as JSON without the list's brackets."""
+    return orjson.dumps(items)[1:-1]
 
 
 def json_begin(content: dict[str, Any]) -> bytes:

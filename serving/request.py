@@ -43,8 +43,9 @@ MAX_DEPTH = 16
 
 KEYS = ("patients", "times", "model", "compare", "explain")
 
-MAX_EXPLAINED = 2**17
-"""Predictions that explaining may take: each patient takes 2 to the power of the predictors."""
+MAX_WEIGHT = 2**27
+"""What a request may take, by `serving.work`: some seconds. To explain takes the most, 2 to the
+power of the predictors a patient."""
 
 SMALLER = "send the patients in several requests"
 
@@ -206,17 +207,17 @@ def parse_predict(body: bytes) -> PredictRequest:
     return PredictRequest(patients, times, model, compare, explain, tuple(problems), len(body))
 
 
-def check_effort(request: PredictRequest, n_predictors: int) -> None:
-    """Refuse to explain more patients than can be explained at once.
+def check_effort(request: PredictRequest, weight: int) -> None:
+    """Refuse more patients than can be answered in time, where one is `weight` (`serving.work`).
 
     Raises
     ------
     Refusal
         413.
     """
-    most = max(1, MAX_EXPLAINED >> n_predictors)
-    if request.explain is not False and len(request.patients) > most:
-        rule = f"must be at most {most:,} to explain"
+    most = max(1, MAX_WEIGHT // weight)
+    if len(request.patients) > most:
+        rule = f"must be at most {most:,} with what is asked for"
         _refuse_size("patients", rule, len(request.patients), SMALLER)
 
 

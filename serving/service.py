@@ -35,7 +35,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 # BentoML reports each start to its makers unless this is set, and its command line has read (and
@@ -60,22 +60,20 @@ from serving.bento import (
 )
 from serving.connection import BoundedProtocol
 from serving.counters import Counters
-from serving.edge import FACTS, Edge, Inside
+from serving.edge import FACTS, Edge, Inside, Receive
 from serving.guard import ExposedError, Guard
 from serving.metric_files import reserve
 from serving.models import Models
 from serving.openapi import document
-from serving.predict import fault, respond
+from serving.predict import fault, responding
 from serving.problems import Refusal, Reply, json_reply, problem_reply
 from serving.request import PredictRequest, check_headers, parse_predict, read_body
 from serving.settings import SettingError, check_names, seconds, workers
+from serving.work import AT_ONCE, Work, finished, wanted, weigh
 
 reserve()
 
 __all__ = ["RiskScore"]
-
-LARGE_BODY = 4096
-"""Bytes from which a request is worked on beside the event loop: some twenty patients."""
 
 logger = logging.getLogger("bentoml.riskscore")
 
@@ -93,6 +91,7 @@ except (
 guard = Guard.from_environment()
 counters = Counters()
 audit = AuditLog(counters.lost)
+work = Work()
 
 
 class Arrived:
@@ -101,11 +100,12 @@ class Arrived:
     BentoML passes on the attributes that `model_fields` names.
     """
 
-    model_fields = ("arrived", "facts")
+    model_fields = ("arrived", "facts", "receive")
 
-    def __init__(self, arrived: PredictRequest | Reply, facts: Facts) -> None:
+    def __init__(self, arrived: PredictRequest | Reply, facts: Facts, receive: Receive) -> None:
         self.arrived = arrived
         self.facts = facts
+        self.receive = receive
 
 
 class PredictBody(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base is untyped
@@ -126,7 +126,8 @@ class PredictBody(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base
         try:
             check_headers(headers.get("content-type", ""), headers.get("content-encoding", ""))
             body = await read_body(request.stream(), headers.get("content-length", ""))
-            return Arrived(await _beside(len(body), parse_predict, body), facts)
+            arrived = await work.run(_parsing(body), len(body), facts.token)
+            return Arrived(arrived, facts, request.receive)
         except Refusal as refusal:
             facts.refusal = refusal
         except ClientDisconnect:
@@ -134,8 +135,8 @@ class PredictBody(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base
             gone = Refusal.of("unreadable-body", "body", "must arrive whole", None, remedy)
             facts.refusal = gone
         except Exception as error:
-            return Arrived(fault(error, facts), facts)
-        return Arrived(problem_reply(facts.refusal), facts)
+            return Arrived(fault(error, facts), facts, request.receive)
+        return Arrived(problem_reply(facts.refusal), facts, request.receive)
 
 
 class PredictAnswer(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base is untyped
@@ -280,18 +281,22 @@ class RiskScore:
     @bentoml.api(  # type: ignore[untyped-decorator]
         route="/v1/predict", input_spec=PredictBody, output_spec=PredictAnswer
     )
-    async def predict(self, arrived: PredictRequest | Reply, facts: Facts) -> Response:
+    async def predict(
+        self, arrived: PredictRequest | Reply, facts: Facts, receive: Receive
+    ) -> Response:
         """Predict survival for one patient or up to 1,000."""
         if isinstance(arrived, Reply):
             return _response(arrived)
         try:
             models = Loaded.ready()
+            weight = weigh(models.get(arrived.model), arrived) * len(arrived.patients)
+            steps = responding(models, arrived, facts, counters.predicted)
+            if weight <= AT_ONCE:
+                return _response(finished(steps))
+            return _response(await wanted(work.run(steps, weight, facts.token), receive))
         except Refusal as refusal:
             facts.refusal = refusal
             return _response(problem_reply(refusal))
-        # To compare or explain is many predictions.
-        size = LARGE_BODY if arrived.compare or arrived.explain is not False else arrived.size
-        return _response(await _beside(size, respond, models, arrived, facts, counters.predicted))
 
 
 # The decorator has made a service of the class, which its untyped signature does not say.
@@ -310,11 +315,10 @@ BoundedProtocol.observe = staticmethod(_observe)
 BoundedProtocol.reviews = staticmethod(Loaded.told)
 
 
-async def _beside(size: int, function: Any, *arguments: Any) -> Any:
-    """Run a function, in a thread if there is much to do: a large request holds up no small one."""
-    if size < LARGE_BODY:
-        return function(*arguments)
-    return await asyncio.to_thread(function, *arguments)
+def _parsing(body: bytes) -> Generator[None, None, PredictRequest]:
+    """Read a body, as work in one step."""
+    yield from ()
+    return parse_predict(body)
 
 
 def _response(reply: Reply) -> Response:
