@@ -263,4 +263,7 @@ def _interval(model: RiskModel) -> str:
         return "none: two predictions of one such model vary together in a way it does not carry"
     if model.equation.covariance is None:
         return f"none: {model.manifest.intervals['reason']}"
-    return "95 %, from the joint covariance of the coefficients and the baseline hazard"
+    return (
+        "95 %, quantiles of the difference under the joint distribution of the coefficients and "
+        "the baseline hazard"
+    )

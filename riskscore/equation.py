@@ -7,19 +7,39 @@ that both share, which `inference.json` keeps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from riskscore import curves
-from riskscore.design import Term, design_matrix, linear_predictor, read_terms
+from riskscore.design import Term, design_matrix, linear_predictor, read_terms, row_products
+from riskscore.difference import difference_interval
 from riskscore.study import Predictor
 
-__all__ = ["CoxEquation"]
+__all__ = ["CoxEquation", "LogHazards"]
 
 FloatArray = NDArray[np.float64]
+
+
+class LogHazards(NamedTuple):
+    """Two patients' hazards on the logarithmic scale, each array of shape (n_patients, n_times).
+
+    Attributes
+    ----------
+    reference : ndarray
+        Log cumulative hazard of the one; minus infinity before the first event.
+    effect : ndarray
+        Log hazard ratio of the other to it.
+    variance, covariance, effect_variance : ndarray
+        Of the first, of both, and of the second; NaN where the model has no covariance.
+    """
+
+    reference: FloatArray
+    effect: FloatArray
+    variance: FloatArray
+    covariance: FloatArray
+    effect_variance: FloatArray
 
 
 class CoxEquation:
@@ -49,8 +69,7 @@ class CoxEquation:
         self._center: FloatArray = np.array([baseline["at"][t.name] for t in self.terms])
         self._times: FloatArray = np.array(baseline["times"], dtype=float)
         self._hazard = _from_zero(baseline["cumulative_hazard"])
-        self._variance = _from_zero(baseline["hazard_variance"])
-        self._mean = _from_zero(baseline["hazard_mean"])
+        self._log_covariance, self._log_variance = _of_log_hazard(baseline, self.covariance)
 
     def linear_predictor(self, X: FloatArray) -> FloatArray:
         """Return the risk score of checked input, of shape (n_patients,); higher is worse."""
@@ -96,27 +115,47 @@ class CoxEquation:
 
         Notes
         -----
-        Delta method on the joint distribution of the coefficients and the baseline hazard, both
-        shared by the two patients; symmetric, and cut at -1 and 1. The variance of a cumulative
-        hazard r H and the covariance of two are those of R's `survfit` on a `coxph` object, with
-        d = z H - (integral of the risk sets' means): cov = r1 r2 (d1' V d2 + var H). Source:
-        Therneau & Grambsch, Modeling Survival Data (2000), section 10.2.
+        The log cumulative hazard under `reference` and the log hazard ratio are jointly normal, by
+        the joint variance of coefficients and baseline; the bounds are quantiles of the difference
+        under that distribution (see `riskscore.difference`). They exclude 0 exactly where the
+        interval of the hazard ratio excludes 1.
         """
-        position = 1 + curves.positions(self._times, times)
-        hazard = self._hazard[position]
-        first, second = self._curve(X, position), self._curve(reference, position)
-        gained = first[0] - second[0]
+        of_log = self.log_hazards(X, reference, times)
+        hazard = np.exp(of_log.reference)
+        # The relative change is exact where the two are nearly the same.
+        gained = np.exp(-hazard) * np.expm1(-hazard * np.expm1(of_log.effect))
+        lower, upper = np.zeros_like(gained), np.zeros_like(gained)
         if self.covariance is None:
-            none = np.full_like(gained, np.nan)
-            return gained, none, none
-        # Derivatives of the difference with respect to the coefficients and to the hazard.
-        by_coef = second[1][..., None] * second[2] - first[1][..., None] * first[2]
-        by_hazard = second[1] - first[1]
-        variance = np.einsum("ntq,qr,ntr->nt", by_coef, self.covariance, by_coef)
-        variance += by_hazard**2 * self._variance[position]
-        half = NormalDist().inv_cdf(0.5 + level / 2) * np.sqrt(np.maximum(variance, 0.0))
-        half[:, hazard == 0] = 0.0
-        return gained, np.maximum(gained - half, -1.0), np.minimum(gained + half, 1.0)
+            lower[:] = upper[:] = np.nan
+            return gained, lower, upper
+        begun = np.isfinite(of_log.reference)  # nobody's survival differs before the first event
+        lower[begun], upper[begun] = difference_interval(*(v[begun] for v in of_log), level=level)
+        return gained, lower, upper
+
+    def log_hazards(self, X: FloatArray, reference: FloatArray, times: FloatArray) -> LogHazards:
+        """Return the log cumulative hazard of `reference`, the log hazard ratio, their variance."""
+        position = 1 + curves.positions(self._times, times)
+        z, risk = self._relative(reference)
+        d = design_matrix(X, self.predictors, self.terms) - self._center - z
+        with np.errstate(divide="ignore"):
+            log_hazard = np.log(risk[:, None] * self._hazard[position])
+        effect = np.broadcast_to(linear_predictor(d, self.coef)[:, None], log_hazard.shape)
+        if self.covariance is None:
+            none = np.full_like(log_hazard, np.nan)
+            return LogHazards(log_hazard, effect, none, none, none)
+        shared, own = self._log_covariance[position].T, self._log_variance[position]
+        zV, dV = row_products(z, self.covariance), row_products(d, self.covariance)
+        of_z, of_both, of_d = (
+            linear_predictor(products, np.ones(len(self.coef)))[:, None]
+            for products in (zV * z, dV * z, dV * d)
+        )
+        return LogHazards(
+            log_hazard,
+            effect,
+            of_z + 2 * row_products(z, shared) + own,
+            of_both + row_products(d, shared),
+            np.broadcast_to(of_d, log_hazard.shape),
+        )
 
     def _relative(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return each patient's deviation from the mean design, and relative hazard."""
@@ -124,17 +163,29 @@ class CoxEquation:
         score = linear_predictor(design, self.coef)
         return design - self._center, np.exp(score - self.center_score)
 
-    def _curve(
-        self, X: FloatArray, position: NDArray[np.intp]
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return survival, survival times relative hazard, and d of every patient and time."""
-        z, risk = self._relative(X)
-        survival = np.exp(-risk[:, None] * self._hazard[position])
-        d = z[:, None, :] * self._hazard[position][:, None] - self._mean[position]
-        return survival, survival * risk[:, None], d
+
+def _of_log_hazard(
+    baseline: Mapping[str, Any], covariance: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return the log baseline hazard's covariance with the coefficients, and its variance.
+
+    A model of repeated rows keeps them; one of independent rows keeps what they follow from: the
+    baseline hazard A, its variance w at known coefficients, and a, the integral of the risk sets'
+    mean covariates over it, so that they are -Va/A and (w + a'Va)/A^2, as in R's `survfit`.
+    """
+    mean, own = _from_zero(baseline["hazard_mean"]), _from_zero(baseline["hazard_variance"])
+    if covariance is None:
+        return np.full_like(mean, np.nan), np.full_like(own, np.nan)
+    if "log_hazard_variance" in baseline:
+        kept = (baseline["log_hazard_covariance"], baseline["log_hazard_variance"])
+        return _from_zero(kept[0]), _from_zero(kept[1])
+    hazard = _from_zero(baseline["cumulative_hazard"])
+    hazard[0] = 1.0  # where it is still 0 so is everything else
+    shared = -(mean @ covariance) / hazard[:, None]
+    return shared, (own / hazard - np.einsum("tq,tq->t", shared, mean)) / hazard
 
 
 def _from_zero(values: Any) -> FloatArray:
     """Return values at the event times, after the zero that holds before the first."""
-    found = np.asarray(values, dtype=float)
-    return np.concatenate([np.zeros_like(found[:1]), found])
+    array = np.asarray(values, dtype=float)
+    return np.concatenate([np.zeros_like(array[:1]), array])

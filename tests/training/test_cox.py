@@ -52,7 +52,9 @@ def agree(cohort: Cohort, oracle: dict[str, Any], times: list[float]) -> None:
     records = pd.DataFrame(oracle["newdata"])[[p.name for p in cohort.predictors]]
     curves = model.predict_curves(encoder.transform(records.to_numpy(float)))
     at = np.searchsorted(model.sums_.times, np.array(times) + 1e-9, side="right") - 1
-    for found, name in zip(curves, ("survival", "lower", "upper"), strict=True):
+    # With repeated rows R's bounds take the baseline's rows as independent: see test_cox_clusters.
+    named = ("survival", "lower", "upper") if cohort.groups is None else ("survival",)
+    for found, name in zip(curves, named, strict=False):
         np.testing.assert_allclose(found[:, at], oracle[name], **close)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
@@ -18,6 +19,7 @@ from riskscore.study import Predictor, load_study
 from training.adapters import adapt
 from training.cohort import check_cohort
 from training.cox import CoxModel
+from training.cox.baseline_variance import model_based
 from training.cox.hypotheses import quadratic
 from training.cox.model import SCALES
 from training.cox.proportional_hazards import (
@@ -191,8 +193,11 @@ def compared(c: Case, oracle: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     new = c.encoder.transform(indices(pd.DataFrame(oracle["newdata"]), c.encoder.predictors))
     times = model.sums_.times
     at = np.searchsorted(times, np.array(oracle["times"]) * (1 + 1e-12), side="right") - 1
+    # R takes the baseline's rows as independent, repeated or not; see test_cox_clusters for ours.
+    of_r = copy.copy(model)
+    of_r.baseline_variance_ = model_based(model.sums_, model.variance_)
     for scale in SCALES:
-        curves = model.predict_curves(new, scale=scale)
+        curves = of_r.predict_curves(new, scale=scale)
         for name, found in zip(("survival", "lower", "upper"), curves, strict=True):
             yield f"curve {name}, {scale}", found[:, at], oracle["curves"][scale][name]
     if "spline" in oracle:

@@ -12,6 +12,7 @@ from sksurv.util import check_array_survival
 
 from riskscore.design import linear_predictor, row_products
 from riskscore.errors import ModelError
+from training.cox.baseline_variance import clustered, model_based
 from training.cox.fit import CoefficientFit, fit_coefficients
 from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, table
 from training.cox.risk_sets import TIES, RiskSets, RiskSetSums, Ties
@@ -56,6 +57,9 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         were given. NaN with a penalty.
     information_variance_ : ndarray of shape (n_terms, n_terms)
         The inverse information.
+    baseline_variance_ : BaselineVariance
+        Of the log baseline hazard, and its covariance with the coefficients; cluster-robust where
+        `groups` were given. NaN with a penalty.
     sums_ : RiskSetSums
         The sums over the risk sets at the coefficients.
     loglik_null_ : float
@@ -127,6 +131,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.tests_: dict[str, ChiSquare] = {}
         self.information_variance_: FloatArray = np.full((len(fit.coef),) * 2, np.nan)
         self.variance_: FloatArray = self.information_variance_
+        self.baseline_variance_ = model_based(self.sums_, self.variance_)
         if not self.is_shrunken:
             self._infer(fit, groups, names)
             self.tests_["score"] = quadratic(at_start.gradient, at_start.information)
@@ -149,6 +154,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.loglik_null_ = sets.loglik(np.zeros_like(coef))
         self.tests_ = {}
         self.information_variance_ = self.variance_ = np.full((len(coef), len(coef)), np.nan)
+        self.baseline_variance_ = model_based(self.sums_, self.variance_)
         return self
 
     def _infer(
@@ -161,15 +167,21 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.information_variance_ = self.variance_ = inverse
         statistic = 2 * (self.sums_.loglik - self.loglik_null_)
         self.tests_["likelihood_ratio"] = chi_square(statistic, len(names))
-        if groups is not None:
-            influence = cluster_sums(self.sums_.score_residuals, groups) @ inverse
+        if groups is None:
+            self.baseline_variance_ = model_based(self.sums_, inverse)
+        else:
+            cluster = np.unique(groups, return_inverse=True)[1]
+            influence = cluster_sums(self.sums_.score_residuals, cluster) @ inverse
             if len(influence) <= len(names):
                 raise ModelError(
                     f"the robust variance of {len(names)} terms needs more than {len(names)} "
                     f"patients; there are {len(influence)}: use fewer with --predictors"
                 )
             self.variance_ = influence.T @ influence
-            score = cluster_sums(fit.sets.sums(np.zeros_like(self.coef_)).score_residuals, groups)
+            self.baseline_variance_ = clustered(
+                self.sums_, fit.sets.hazard_influence(self.coef_), influence, cluster
+            )
+            score = cluster_sums(fit.sets.sums(np.zeros_like(self.coef_)).score_residuals, cluster)
             spread = np.asarray(score.T @ score, dtype=np.float64)
             self.tests_["robust_score"] = quadratic(score.sum(axis=0), spread)
         self.tests_["wald"] = quadratic(self.coef_, self.variance_)
@@ -193,8 +205,9 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return survival and its bounds at `sums_.times`, each of shape (n_patients, n_times).
 
-        The interval is pointwise, with the variance of R's `survfit` on a `coxph` object;
-        symmetric for survival itself ("plain"), its logarithm, or log(-log survival). With a
+        The interval is pointwise; symmetric for survival itself ("plain"), its logarithm, or
+        log(-log survival). Its variance is that of R's `survfit` on a `coxph` object, and with
+        groups the infinitesimal jackknife of coefficients and baseline, summed by group. With a
         penalty the bounds are NaN.
 
         Raises
@@ -205,28 +218,20 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         if scale not in SCALES:
             raise ModelError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         Z = np.asarray(X) - self.center_
-        sums, V = self.sums_, self.variance_
-        risk = np.exp(self.predict(X) - self.center_score_)[:, None]
-        hazard = risk * sums.hazard
+        hazard = np.exp(self.predict(X) - self.center_score_)[:, None] * self.sums_.hazard
         survival = np.exp(-hazard)
-        # The variance is risk^2 (d'Vd + w): d the integral of (z - mean of the risk set) over the
-        # baseline hazard, multiplied out here, and w the baseline's own variance.
-        ZV = row_products(Z, V)
-        ones = np.ones((Z.shape[1], 1))
-        variance = (
-            row_products(ZV * Z, ones) * sums.hazard**2
-            - 2 * row_products(ZV, sums.hazard_mean.T) * sums.hazard
-            + np.einsum("tq,qr,tr->t", sums.hazard_mean, V, sums.hazard_mean)
-            + sums.hazard_variance
-        )
+        joint = self.baseline_variance_
+        own = row_products(row_products(Z, self.variance_) * Z, np.ones((Z.shape[1], 1)))
+        variance = own + 2 * row_products(Z, joint.covariance.T) + joint.variance
         # Rounding can leave a tiny negative where the variance is nil; NaN stays NaN.
-        half = stats.norm.ppf(0.5 + level / 2) * risk * np.sqrt(np.maximum(variance, 0.0))
+        half = stats.norm.ppf(0.5 + level / 2) * np.sqrt(np.maximum(variance, 0.0))
         if scale == "plain":
-            lower, upper = survival - survival * half, survival + survival * half
+            lower = survival * (1 - hazard * half)
+            upper = survival * (1 + hazard * half)
         elif scale == "log":
-            lower, upper = np.exp(-hazard - half), np.exp(-hazard + half)
+            lower, upper = np.exp(-hazard * (1 + half)), np.exp(-hazard * (1 - half))
         else:
-            widen = np.exp(half / hazard)
+            widen = np.exp(half)
             lower, upper = np.exp(-hazard * widen), np.exp(-hazard / widen)
         return survival, np.clip(lower, 0.0, 1.0), np.clip(upper, 0.0, 1.0)
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from riskscore.design import linear_predictor
 
-__all__ = ["TIES", "RiskSetSums", "RiskSets", "Ties", "efron_pass"]
+__all__ = ["TIES", "HazardInfluence", "RiskSetSums", "RiskSets", "Ties", "efron_pass"]
 
 FloatArray = NDArray[np.float64]
+
+Number = TypeVar("Number", np.float64, np.intp)
 
 Ties = Literal["efron", "breslow"]
 TIES: tuple[Ties, ...] = ("efron", "breslow")
@@ -56,6 +58,29 @@ class RiskSetSums:
     hazard: FloatArray
     hazard_variance: FloatArray
     hazard_mean: FloatArray
+
+
+@dataclass(frozen=True)
+class HazardInfluence:
+    """Each row's influence on the cumulative baseline hazard, the coefficients held.
+
+    The influence is -`risk` times `drift` up to the row's own time, and `settled` from there on.
+
+    Attributes
+    ----------
+    passed : ndarray of shape (n_patients,)
+        Place of the event time from which `settled` holds; n_event_times where none does.
+    risk : ndarray of shape (n_patients,)
+        Relative hazard.
+    settled : ndarray of shape (n_patients,)
+    drift : ndarray of shape (n_event_times,)
+        Sum over the steps so far of one over the squared risk of those at the step.
+    """
+
+    passed: NDArray[np.intp]
+    risk: FloatArray
+    settled: FloatArray
+    drift: FloatArray
 
 
 @dataclass(frozen=True)
@@ -145,6 +170,23 @@ class RiskSets:
         total, _ = self._totals(np.exp(self.linear_predictor(coef))[None, :])
         hazard: FloatArray = np.cumsum(self._by_time(1.0 / total))
         return hazard
+
+    def hazard_influence(self, coef: FloatArray) -> HazardInfluence:
+        """Return each row's influence on the cumulative baseline hazard, `coef` held."""
+        risk = np.exp(self.linear_predictor(coef))
+        total, _ = self._totals(risk[None, :])
+        drift = np.cumsum(self._by_time(total**-2))
+        settled = -risk * np.concatenate(([0.0], drift))[self.times_passed]
+        # Tied deaths share the hazard of their steps, and each step sees but a part of them.
+        settled[self.deaths] += (self._by_time(1.0 / total) / self.counts)[self.step]
+        if self.tied:
+            spared = self._by_time(self.gone * total**-2)[self.step]
+            settled[self.deaths] += risk[self.deaths] * spared
+        passed = self.times_passed.copy()
+        passed[self.deaths] -= 1
+        return HazardInfluence(
+            self._unsorted(passed), self._unsorted(risk), self._unsorted(settled), drift
+        )
 
     def score_with_time(
         self, coef: FloatArray, g: FloatArray
@@ -241,10 +283,10 @@ class RiskSets:
         found: FloatArray = np.add.reduceat(values, self.first, axis=-1)
         return found
 
-    def _unsorted(self, values: FloatArray) -> FloatArray:
-        found = np.empty_like(values)
-        found[..., self.order] = values
-        return found
+    def _unsorted(self, values: NDArray[Number]) -> NDArray[Number]:
+        original = np.empty_like(values)
+        original[..., self.order] = values
+        return original
 
 
 def efron_pass(

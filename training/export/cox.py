@@ -19,9 +19,9 @@ FloatArray = NDArray[np.float64]
 def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     """Add curves and log-log intervals; the formulas of `CoxModel.predict_curves`, rearranged.
 
-    The half-width of the interval for log(-log S) is 1.96 sqrt(q), with
-    q = z'Vz - 2 z'V a/A + (a'Va + w)/A^2: A the baseline hazard, a the integral of the risk sets'
-    means, w the baseline's variance, V the coefficients', z the patient's deviation from the mean.
+    The half-width of the interval for log(-log S) is 1.96 sqrt(q), with q = z'Vz + 2 z'c + v: z the
+    patient's deviation from the mean, V the coefficients' variance, v that of the log baseline
+    hazard and c its covariance with the coefficients.
     Each patient's curve is filled up to whole `LANES` while it is computed.
     """
     model: CoxModel = operator.raw_operator
@@ -50,13 +50,12 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
         for bound in (lower, upper):
             g.add("Mul", survival, g.const(NAN), out=bound)
         return
-    mean = sums.hazard_mean / sums.hazard[:, None]
-    own = np.einsum("tq,qr,tr->t", mean, V, mean) + sums.hazard_variance / sums.hazard**2
+    joint = model.baseline_variance_
     z = g.add("Sub", x, g.const(model.center_[None, :]))
     squares = g.add("Mul", row_products(g, z, V), z)
     quadratic = row_products(g, squares, np.ones((len(V), 1)))
-    cross = row_products(g, z, np.pad(2 * V @ mean.T, ((0, 0), (0, filling))))
-    q = g.add("Sub", g.add("Add", quadratic, filled(own)), cross)
+    cross = row_products(g, z, np.pad(2 * joint.covariance.T, ((0, 0), (0, filling))))
+    q = g.add("Add", g.add("Add", quadratic, filled(joint.variance)), cross)
     # Rounding can leave a tiny negative where the variance is nil.
     q = g.add("Max", q, g.const(np.array([0.0])))
     half = g.add("Mul", g.add("Sqrt", q), g.const(np.array([stats.norm.ppf(0.975)])))

@@ -23,6 +23,10 @@ from training.validation.validating import described_optimism
 __all__ = ["fit_cox", "shrinkage_of"]
 
 METHOD = "pointwise 95 % interval, log(-log) scale, variance as in R's survfit of a coxph"
+METHOD_CLUSTERED = (
+    "pointwise 95 % interval, log(-log) scale, variance of coefficients and baseline summed by "
+    "patient (infinitesimal jackknife)"
+)
 NO_INTERVALS_SHRUNKEN = (
     "the coefficients are multiplied by a shrinkage factor: standard errors would not tell how far "
     "they are off"
@@ -62,7 +66,8 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     model = CoxModel(names=names, ties=settings.ties, penalty=penalty, shrinkage=factor)
     pipeline = Pipeline([("encode", encoder), ("model", model)])
     pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)
-    intervals: dict[str, Any] = {"available": True, "level": 0.95, "method": METHOD}
+    method = METHOD if cohort.groups is None else METHOD_CLUSTERED
+    intervals: dict[str, Any] = {"available": True, "level": 0.95, "method": method}
     recorded: dict[str, Any] = {"ties": settings.ties, "seed": settings.seed}
     if penalty:
         intervals = {"available": False, "reason": NO_INTERVALS}

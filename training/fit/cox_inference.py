@@ -83,7 +83,17 @@ def inference_of(
             "cumulative_hazard": sums.hazard.tolist(),
             "hazard_variance": sums.hazard_variance.tolist(),
             "hazard_mean": sums.hazard_mean.tolist(),
+            **({} if penalty or cohort.groups is None else _log_hazard(model)),
         },
+    }
+
+
+def _log_hazard(model: CoxModel) -> dict[str, Any]:
+    """Return what independent rows' other figures of the baseline give, and repeated rows' not."""
+    joint = model.baseline_variance_
+    return {
+        "log_hazard_variance": joint.variance.tolist(),
+        "log_hazard_covariance": joint.covariance.tolist(),
     }
 
 
