@@ -36,7 +36,7 @@ def render_index(cards: Sequence[Card]) -> str:
             ],
         ),
         ("Concordance, corrected (95 %)", [_corrected(c) for c in cards]),
-        ("Calibration slope, corrected (95 %)", [_slope(c) for c in cards]),
+        ("Calibration slope at the last horizon, corrected (95 %)", [_slope(c) for c in cards]),
         ("Concordance on other patients (95 %)", [_elsewhere(c) for c in cards]),
         ("Worst risks on other patients (95 %)", [_worst(c) for c in cards]),
         ("Concordance, out of bag", [ratio(c.performance.out_of_bag) for c in cards]),
@@ -85,7 +85,8 @@ def _worst(card: Card) -> str:
 
 def _slope(card: Card) -> str:
     judged = card.performance.judged
-    return figure(judged.slope) if judged and judged.slope else "none"
+    last = judged.horizons[-1] if judged and judged.horizons else None
+    return figure(last.slope) if last and last.slope else "none"
 
 
 def _elsewhere(card: Card) -> str:

@@ -31,6 +31,10 @@ from riskscore.files import parse_json
 
 __all__ = ["external_of", "judged_of", "later_of", "pairs_of", "plots_of"]
 
+CENSORED = "calibration_follow_up"
+"""A validation without this key has slopes over the whole follow-up, which are none of a horizon's:
+they are left out."""
+
 AGAIN = "validate again, and attach the result"
 
 SLACK = 1e-6
@@ -41,10 +45,9 @@ also lie a little below 0."""
 def judged_of(validation: Facts) -> Judged:
     """Return the internal validation of `evaluation.json`."""
     concordance = _figure(validation, "concordance")
-    slope = _figure(validation, "slope") if "slope" in validation else None
-    horizons = tuple(_internal(found) for found in validation.tables("horizons"))
-    if slope is None and horizons:
-        slope = horizons[0].slope
+    slope = _figure(validation, "slope") if validation.values.get("slope") else None
+    censored = CENSORED in validation
+    horizons = tuple(_internal(found, censored) for found in validation.tables("horizons"))
     return Judged(
         concordance.value,
         _bound(concordance.lower),
@@ -108,7 +111,8 @@ def external_of(bundle: Bundle, digest: str, problems: list[Problem]) -> tuple[E
 
 def _external(name: str, facts: Facts) -> External:
     cohort, evaluation = facts.table("cohort"), facts.table("evaluation")
-    horizons = tuple(_at(found) for found in evaluation.tables("horizons"))
+    censored = CENSORED in facts
+    horizons = tuple(_at(found, censored) for found in evaluation.tables("horizons"))
     notes = facts.texts("notes", AGAIN) + evaluation.texts("notes", AGAIN)
     return External(
         name=name,
@@ -117,7 +121,6 @@ def _external(name: str, facts: Facts) -> External:
         patients=cohort.count("patients", AGAIN),
         events=evaluation.count("events", AGAIN),
         concordance=_figure(evaluation, "harrell"),
-        slope=next((at.slope for at in horizons if at.slope is not None), None),
         horizons=horizons,
         subgroups=tuple(_subgroup(group) for group in facts.tables("subgroups", may_be_empty=True)),
         notes=notes,
@@ -154,14 +157,14 @@ def _subgroup(found: Facts) -> Subgroup:
     )
 
 
-def _at(found: Facts) -> AtHorizon:
+def _at(found: Facts, censored: bool) -> AtHorizon:
     calibration, brier = found.table("calibration"), found.table("brier")
     return AtHorizon(
         time=found.number("horizon"),
         auc=_figure(found, "auc"),
         ipa=_figure(brier, "ipa"),
         observed_expected=_figure(calibration, "observed_expected"),
-        slope=_figure(calibration, "slope") if calibration.values.get("slope") else None,
+        slope=_slope(calibration, censored),
         **_absolute(calibration),
     )
 
@@ -190,15 +193,19 @@ def _has_value(estimate: Any) -> bool:
     return isinstance(estimate, dict) and estimate.get("value") is not None
 
 
-def _internal(found: Facts) -> AtHorizon:
+def _internal(found: Facts, censored: bool) -> AtHorizon:
     return AtHorizon(
         time=found.number("horizon"),
         auc=_figure(found, "auc"),
         ipa=_figure(found, "ipa"),
         observed_expected=_figure(found, "observed_expected"),
-        slope=_figure(found, "slope") if found.values.get("slope") else None,
+        slope=_slope(found, censored),
         **_absolute(found),
     )
+
+
+def _slope(found: Facts, censored: bool) -> Figure | None:
+    return _figure(found, "slope") if censored and found.values.get("slope") else None
 
 
 def _figure(facts: Facts, key: str) -> Figure:

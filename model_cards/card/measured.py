@@ -24,6 +24,8 @@ NOT_KEPT = "the validation keeps ratios alone"
 class AtHorizon:
     """How good predictions at `time` are; observed over expected is of events.
 
+    The calibration slope is of follow-up up to `time`.
+
     `expected` and `observed` are the risks in all patients, `lowest` and `highest` the groups with
     the lowest and the highest predicted risks.
     """
@@ -32,7 +34,10 @@ class AtHorizon:
     auc: Figure
     ipa: Figure
     observed_expected: Figure
-    slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
+    slope: Annotated[
+        Figure | None,
+        EmptyMeans("all predictions are alike, or an older version took it over all follow-up"),
+    ]
     expected: Annotated[float | None, EmptyMeans(NOT_KEPT)] = None
     observed: Annotated[Figure | None, EmptyMeans(NOT_KEPT)] = None
     lowest: Annotated[Group | None, EmptyMeans(NOT_KEPT)] = None
@@ -52,14 +57,17 @@ class SampleSize:
 
 @dataclass(frozen=True)
 class Judged:
-    """What validation on the training data finds: Harrell's concordance first, and its pairs."""
+    """What validation on the training data finds: Harrell's concordance first, and its pairs.
+
+    `slope` is the calibration slope of a linear predictor over the whole follow-up.
+    """
 
     value: float
     lower: float
     upper: float
     how: str
     interval: str
-    slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
+    slope: Annotated[Figure | None, EmptyMeans("there is no linear predictor, or it is constant")]
     horizons: tuple[AtHorizon, ...]
     sample_size: Annotated[SampleSize | None, EmptyMeans("the criteria do not apply here")]
     pairs: Annotated[Pairs | None, EmptyMeans("the bundle does not count pairs")] = None
@@ -101,7 +109,6 @@ class External:
     patients: int
     events: int
     concordance: Figure
-    slope: Annotated[Figure | None, EmptyMeans("all predictions are alike")]
     horizons: tuple[AtHorizon, ...]
     subgroups: Annotated[tuple[Subgroup, ...], EmptyMeans("too alike to be parted")]
     notes: Annotated[tuple[str, ...], EmptyMeans("nothing unusual")]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_calibration"]
 
+FIGURES = (("observed_expected", "O/E"), ("slope", "slope"), ("ici", "ICI"))
+"""Figures in a panel, by their key in a validation."""
+
 RUG = 0.10
 """Height of the tallest bar of the histogram, as a part of the axis."""
 
@@ -36,15 +39,20 @@ def draw_calibration(validation: dict[str, Any], unit: str) -> Figure | None:
     if not found:
         return None
     dashes = " Dashed: apparent." if "apparent" in found[0]["calibration_curve"] else ""
+    censored = "calibration_follow_up" in validation
     note = (
         f"Blue: observed risk, {note_of(validation)}, 95 % interval.{dashes} "
         "Grey line: perfect.\nBars: patients by predicted risk. Above the line, the model "
         "underestimates."
     )
-    return panels(found, unit, note, _panel)
+    if not censored:
+        note += "\nComputed over the whole follow-up by an older version."
+    # Slope and ICI over the whole follow-up are none of a horizon's.
+    figures = FIGURES if censored else FIGURES[:1]
+    return panels(found, unit, note, lambda axes, at: _panel(axes, at, figures))
 
 
-def _panel(axes: Axes, at: dict[str, Any]) -> None:
+def _panel(axes: Axes, at: dict[str, Any], figures: tuple[tuple[str, str], ...]) -> None:
     curve = at["calibration_curve"]
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=1)
     band(axes, curve["predicted"], curve, "observed")
@@ -64,7 +72,7 @@ def _panel(axes: Axes, at: dict[str, Any]) -> None:
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     text = [
         f"{label} {at[name]['value']:.2f}"
-        for name, label in (("observed_expected", "O/E"), ("slope", "slope"), ("ici", "ICI"))
+        for name, label in figures
         if at.get(name) and at[name]["value"] is not None
     ]
     axes.text(0.04, 0.97, "\n".join(text), fontsize=7, va="top", transform=axes.transAxes)

@@ -33,6 +33,10 @@ __all__ = [
     "check_settings",
 ]  # fmt: skip
 
+FOLLOW_UP = "administratively censored at each horizon"
+"""What a validation's JSON says as `calibration_follow_up`. Where the key is missing, an older
+version took slope, ICI, E50, E90 and curve over the whole follow-up."""
+
 
 @dataclass(frozen=True, slots=True)
 class CalibrationGroup:

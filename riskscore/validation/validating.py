@@ -14,6 +14,7 @@ from riskscore.bundle import EXTERNAL
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import json_bytes
 from riskscore.metrics import evaluate
+from riskscore.metrics._calibration import FOLLOW_UP
 from riskscore.metrics._evaluate import Evaluation
 from riskscore.model import RiskModel
 from riskscore.tables import write_atomically
@@ -77,6 +78,7 @@ class Validation:
             "cohort": self.cohort,
             "horizons": list(self.horizons),
             "left_out": list(self.left_out),
+            "calibration_follow_up": FOLLOW_UP,
             "case_mix": [asdict(row) for row in self.case_mix],
             "evaluation": self.evaluation.to_dict(),
             "subgroups": [asdict(group) for group in self.subgroups],

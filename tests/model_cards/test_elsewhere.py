@@ -123,7 +123,10 @@ def test_later_patients_are_told_apart_from_others(cox: Path, tmp_path: Path) ->
     text = render_markdown(card_of(damaged(cox, tmp_path, evaluation=add)))
     assert "fitted on the 50 patients whose first year is before 2016" in text
     assert "judged on the 40 from then on: concordance 0.60 (0.50 to 0.70)" in text
-    assert "| 6 months | 0.50 (0.40 to 0.60) |" in text
+    assert "| 6 months | 0.50 (0.40 to 0.60) | none |" in text  # it was over the whole follow-up
+    later["calibration_follow_up"] = "administratively censored at each horizon"
+    text = render_markdown(card_of(damaged(cox, tmp_path, evaluation=add)))
+    assert "| 6 months | 0.50 (0.40 to 0.60) | 0.60 (0.50 to 0.70) |" in text
     assert "on 40 later patients (first year from 2016 on; the same procedure fitted on" in text
     assert "of 100 events expected by 6 months, 50 happened (observed over expected 0.50" in text
     assert "**Worst result.**" not in text  # the ratio alone is no risk

@@ -149,8 +149,7 @@ def at(
 def elsewhere(*horizons: AtHorizon) -> External:
     """Return a validation on other patients with these figures."""
     figure = Figure(0.6, 0.5, 0.7)
-    slope = horizons[0].slope
-    return External("there", "there.csv", "ab", 80, 40, figure, slope, horizons, (), ())
+    return External("there", "there.csv", "ab", 80, 40, figure, horizons, (), ())
 
 
 def judged(*horizons: AtHorizon, enough: bool) -> Judged:

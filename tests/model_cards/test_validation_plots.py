@@ -39,6 +39,7 @@ def validation() -> dict[str, Any]:
     bins = [{"n": 12, "risk": 0.3, "mape": 0.02, "refits": [0.1, 0.2, 0.25, 0.4, 0.5]}]
     return {
         "method": "bootstrap",
+        "calibration_follow_up": "administratively censored at each horizon",
         "horizons": [{"horizon": h} | at for h in (6.0, 12.0)],
         "instability": {
             "refits": 200, "least_in_a_bin": 10,
@@ -59,6 +60,11 @@ def test_the_curves_are_those_of_the_json(validation: dict[str, Any]) -> None:
     assert [a.get_title(loc="left") for a in figure.axes] == ["6 months", "12 months"]
     assert [(0.1, 0.2), (0.5, 0.4), (0.9, 0.8)] in lines(figure.axes[0])
     assert figure.axes[0].texts[0].get_text() == "O/E 1.25\nslope 0.80"
+    del validation["calibration_follow_up"]
+    older = draw_calibration(validation, "month")
+    assert older is not None
+    assert older.axes[0].texts[0].get_text() == "O/E 1.25"
+    assert any("over the whole follow-up by an older" in text.get_text() for text in older.texts)
     figure = draw_decision_curve(validation, "month")
     assert figure is not None
     model, everybody = lines(figure.axes[0])[:2]

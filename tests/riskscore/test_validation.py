@@ -264,6 +264,7 @@ def test_the_command_prints_writes_and_attaches(
     assert attached.pop("created")
     assert attached == written
     assert written["digest"] == before == load_model(bundle).digest
+    assert written["calibration_follow_up"] == "administratively censored at each horizon"
     assert written["cohort"]["rows"] == 300
     listed = json.dumps(written)
     assert str(frame["os_months"].tolist()[:20])[1:-1] not in listed

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskscore.errors import ModelError
+from riskscore.metrics._calibration import FOLLOW_UP
 from training.cohort import Cohort
 from training.cox.checks import levels_without_events
 from training.encoding import StudyEncoder
@@ -141,6 +142,7 @@ def _described(
         "model": kind,
         "how": how,
         "interval": interval,
+        "calibration_follow_up": FOLLOW_UP,
         "resampled": "rows" if cohort.groups is None else "patients, with all their rows",
         "patients": cohort.n_patients,
         "rows": len(cohort.time),
