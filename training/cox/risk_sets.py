@@ -218,6 +218,22 @@ class RiskSets:
         a, b, c = blocks
         return schoenfeld @ weight, np.block([[a, b], [b, c]]), schoenfeld.T
 
+    def score_residuals_with_time(self, coef: FloatArray, g: FloatArray) -> FloatArray:
+        """Return each patient's part of the score of the terms, and of their products with time.
+
+        Parameters
+        ----------
+        coef, g
+            As in `score_with_time`.
+
+        Returns
+        -------
+        ndarray of shape (n_patients, 2 n_terms)
+        """
+        walk = self._walk(coef)
+        parts = [self._score_residuals(walk, weight) for weight in (None, g[self.step])]
+        return np.hstack(parts)
+
     def sums(self, coef: FloatArray) -> RiskSetSums:
         """Return everything the risk sets yield at these coefficients."""
         walk = self._walk(coef)
@@ -225,19 +241,12 @@ class RiskSets:
         hazard = np.cumsum(self._by_time(inverse))
         hazard_mean = np.cumsum(self._by_time(inverse * walk.mean), axis=1)
         expected = walk.risk * self._exposure(walk, None)
-        exposure_mean = np.pad(hazard_mean, ((0, 0), (1, 0)))[:, self.times_passed]
-        if self.tied:
-            taken = self._by_time(self.gone * inverse * walk.mean)
-            exposure_mean[:, self.deaths] -= taken[:, self.step]
         information = self._gram(expected) - walk.mean @ walk.mean.T
-        residuals = walk.risk * exposure_mean - self.W * expected
-        at_death = self._by_time(walk.mean) / self.counts
-        residuals[:, self.deaths] += self.W[:, self.deaths] - at_death[:, self.step]
         return RiskSetSums(
             times=self.times,
             loglik=self._loglik(walk),
             information=information,
-            score_residuals=np.ascontiguousarray(self._unsorted(residuals).T),
+            score_residuals=self._score_residuals(walk, None),
             expected=self._unsorted(expected),
             hazard=hazard,
             hazard_variance=np.cumsum(self._by_time(inverse**2)),
@@ -269,6 +278,21 @@ class RiskSets:
         if self.tied:  # a death is exposed to its own tied steps only in part
             exposure[self.deaths] -= self._by_time(self.gone * inverse)[self.step]
         return exposure
+
+    def _score_residuals(self, walk: _Walk, weight: FloatArray | None) -> FloatArray:
+        """Return each patient's part of the score, each step times its weight, (n, n_terms)."""
+        inverse = 1.0 / walk.total if weight is None else weight / walk.total
+        mean = np.cumsum(self._by_time(inverse * walk.mean), axis=1)
+        exposure_mean = np.pad(mean, ((0, 0), (1, 0)))[:, self.times_passed]
+        if self.tied:
+            taken = self._by_time(self.gone * inverse * walk.mean)
+            exposure_mean[:, self.deaths] -= taken[:, self.step]
+        residuals = walk.risk * exposure_mean - self.W * (walk.risk * self._exposure(walk, weight))
+        own, at_death = self.W[:, self.deaths], walk.mean
+        if weight is not None:
+            own, at_death = own * weight, at_death * weight
+        residuals[:, self.deaths] += own - (self._by_time(at_death) / self.counts)[:, self.step]
+        return np.ascontiguousarray(self._unsorted(residuals).T)
 
     def _loglik(self, walk: _Walk) -> float:
         return float(walk.lp[self.deaths].sum() - np.log(walk.total).sum())

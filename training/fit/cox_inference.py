@@ -32,6 +32,9 @@ LEVEL = 0.95
 MOST_POINTS = 1000
 """Points of a Schoenfeld plot; with more deaths, neighbours are averaged."""
 
+CLUSTERED = "the rows of a patient taken together"
+"""What sets a figure of repeated rows apart from R's."""
+
 LEAST_TOGETHER = 5
 """Deaths averaged in a point where the rows are patients: one residual tells one patient's
 values."""
@@ -173,15 +176,21 @@ def _proportional(
 ) -> dict[str, Any]:
     """Return the test, the points of its plot, and the smooth curves through all residuals."""
     model: CoxModel = pipeline["model"]
-    found = proportional_hazards(model, pipeline["encode"].transform(cohort.X), cohort.y, groups)
+    X = pipeline["encode"].transform(cohort.X)
+    found = proportional_hazards(model, X, cohort.y, groups, cohort.groups)
+    clustered = cohort.groups is not None
     return {
         "transform": "km",
-        "method": "score test of a change with one minus Kaplan-Meier, as R's cox.zph",
+        "method": f"score test of a change with one minus Kaplan-Meier, {CLUSTERED}"
+        if clustered
+        else "score test of a change with one minus Kaplan-Meier, as R's cox.zph",
         "terms": [{"predictor": n} | asdict(t) for n, t in found.tests.items()],
         "global": asdict(found.overall),
         "residuals": _points(found, cohort),
         "smooth": {name: _curve(found, i) for i, name in enumerate(groups)},
-        "smooth_band": f"with {BAND:g} standard errors as R's plot.cox.zph",
+        "smooth_band": f"with {BAND:g} standard errors, {CLUSTERED}"
+        if clustered
+        else f"with {BAND:g} standard errors as R's plot.cox.zph",
     }
 
 
@@ -206,7 +215,9 @@ def _points(found: ProportionalHazards, cohort: Cohort) -> dict[str, Any]:
 
 
 def _curve(found: ProportionalHazards, i: int) -> dict[str, Any] | None:
-    curve = smooth(found.transformed, found.residuals[:, i], float(found.variance[i]))
+    curve = smooth(
+        found.transformed, found.residuals[:, i], float(found.variance[i]), found.cluster
+    )
     if curve is None:
         return None
     half = BAND * curve.standard_error
