@@ -33,7 +33,7 @@ def front_matter(card: Card) -> str:
         },
         {
             "type": "concordance-index",
-            "name": "Harrell's concordance, in-sample (flatters)",
+            "name": "Harrell's concordance, in-sample (optimistic)",
             "value": round(p.in_sample, 4),
         },
     ]

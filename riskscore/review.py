@@ -89,7 +89,8 @@ class Review:
         if self.status == VOID:
             return f"{draft} (the review was of another version, {self.digest})"
         if self.status == DRAFT:
-            return draft if self.digest else f"{draft} (nobody has reviewed it)"
+            stated = f"{draft}, {self.date}, by {self.reviewer_role}: {self.decision}"
+            return stated if self.digest else f"{draft} (nobody has reviewed it)"
         later = f"; added after the review: {', '.join(self.added_later)}"
         return (
             f"{self.status} on {self.date} by {self.reviewer_role}: {self.decision}"

@@ -16,7 +16,7 @@ from riskscore.study import Study
 from riskscore.tables import numeric
 from training.provenance import Flow, Provenance
 
-__all__ = ["ADAPTERS", "DAYS_PER_MONTH", "adapt"]
+__all__ = ["ADAPTERS", "BELONGS", "DAYS_PER_MONTH", "POPULATION", "adapt"]
 
 DAYS_PER_MONTH = 365.25 / 12
 """A month is a twelfth of a Julian year, 30.4375 days."""
@@ -31,6 +31,21 @@ GET = "get the file again: the source has a number in every cell"
 
 CHILD_CLASS = {5: "A", 6: "A"} | dict.fromkeys(range(7, 16), "B_or_C")
 """Child class by Child-Pugh score."""
+
+CHILD_B = 9
+"""The largest Child-Pugh score of class B."""
+
+LARGE_CM = 10
+"""What the study deb-tace-hcc calls large."""
+
+BELONGS = "in_population"
+"""Column that says of each row whether it is of the study's population: yes, no or unknown."""
+
+POPULATION = (
+    "age 18 to 80, Child class A or B, and a lesion above 10 cm; several smaller lesions may add "
+    "up to that, but their sum is not recorded; stage and performance status were not judged"
+)
+"""How `BELONGS` is found for deb-tace-hcc."""
 
 Adapted = tuple[pd.DataFrame, Flow, Provenance]
 
@@ -170,12 +185,13 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool, embolised: bool = 
         kind="patients",
         source="DTSDHCC of the R package SurvivalPath 1.3.2",
         licence="MIT",
-        statement="Fitted on patients of one centre: for method review, not for care.",
+        statement="Fitted on patients of one centre, not all of whom had chemoembolisation: for "
+        "method review, not for care.",
         limits=(
             "Missing values were imputed by the source's authors before publication.",
-            "Not every patient was treated by TACE; embolisation is recorded by visit.",
+            *(_OF_FIRST_VISITS if first_visits else _OF_VISITS),
             "AFP is top-coded at 121,000 ng/mL.",
-            *(() if first_visits else _OF_VISITS),
+            FILLED_IN,
         ),
     )
     return adapted, sieve.flow, provenance
@@ -195,19 +211,45 @@ def _survivalpath_all(frame: pd.DataFrame) -> Adapted:
 
 def _deb_tace_of_seg(frame: pd.DataFrame) -> Adapted:
     adapted, flow, provenance = _hcc_tace_seg(frame)
-    return _as_deb_tace(adapted, adapted["tumor_number"] == "multiple"), flow, provenance
+    multiple = adapted["tumor_number"] == "multiple"
+    belongs = _belongs(
+        adapted["age"], adapted["largest_diameter"], multiple, frame["CPS"].isin(["A", "B"])
+    )
+    return _as_deb_tace(adapted, multiple, belongs), flow, provenance
 
 
 def _deb_tace_of_embolised(frame: pd.DataFrame) -> Adapted:
     adapted, flow, provenance = _survivalpath_embolised(frame)
-    lesions = frame["Amount.of.Hepatic.Lesions"].loc[adapted.index]
-    return _as_deb_tace(adapted, _numbers(lesions) > 3), flow, provenance
+    lesions = _numbers(frame["Amount.of.Hepatic.Lesions"].loc[adapted.index])
+    child = _numbers(frame["Child_pugh_score"].loc[adapted.index]) <= CHILD_B
+    belongs = _belongs(adapted["age"], adapted["largest_diameter"], lesions > 1, child)
+    return _as_deb_tace(adapted, lesions > 3, belongs), flow, provenance
 
 
-def _as_deb_tace(adapted: pd.DataFrame, above_3: pd.Series[bool]) -> pd.DataFrame:
+def _belongs(
+    age: pd.Series[float],
+    diameter: pd.Series[float],
+    several: pd.Series[bool],
+    child_a_or_b: pd.Series[bool],
+) -> pd.Series[Any]:
+    """Return whether each row is of deb-tace-hcc's population: "yes", "no" or "unknown".
+
+    The rule is `POPULATION`. Without a diameter, or with several lesions of at most 10 cm each,
+    whose sum is not recorded, it is unknown.
+    """
+    other = age.between(18, 80) & child_a_or_b
+    size = (diameter > LARGE_CM).map({True: "yes", False: "no"})
+    unknown = diameter.isna() | ((diameter <= LARGE_CM) & several)
+    return size.mask(unknown, "unknown").mask(~other, "no")
+
+
+def _as_deb_tace(
+    adapted: pd.DataFrame, above_3: pd.Series[bool], belongs: pd.Series[Any]
+) -> pd.DataFrame:
     """Give the study deb-tace-hcc's columns; nobody counts as treated by sorafenib."""
     return pd.DataFrame(
         {
+            BELONGS: belongs,
             "patient": adapted["patient"],
             "tumor_number": above_3.map({True: ">3", False: "<=3"}),
             "vascular_invasion": adapted["vascular_invasion"],
@@ -245,9 +287,18 @@ def _numbers(series: pd.Series) -> pd.Series:
     return pd.to_numeric(pd.Series(numeric(series), index=series.index), errors="coerce")
 
 
+_OF_FIRST_VISITS = ("Not every patient was treated by TACE; embolisation is recorded by visit.",)
+
 _OF_VISITS = (
     "Survival is counted from any visit, first or later; a patient's visits are not independent.",
+    "Embolisation was recorded at 36 % of these visits; 68 % of these patients had it at one.",
 )
+
+FILLED_IN = (
+    "None of the 1,172 first visits before 2016 has a single tumour or vascular invasion, while of "
+    "the same patients' second visits 22 % and 8 % have: these values look filled in."
+)
+"""What the public file shows; a test counts it again where the file is there."""
 _SEG_COLUMNS = (
     "TCIA_ID", "tumor_nodul", "Vascular invasion", "Metastasis", "Tr_Size", "CPS", "AFP", "age",
     "chemotherapy", "OS", "Death_1_StillAliveorLostToFU_0",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +16,16 @@ from typing import Any
 
 import pandas as pd
 
-from riskscore.bundle import EXTERNAL
+from riskscore.bundle import EXTERNAL, open_bundle
 from riskscore.errors import InputError, Problem
 from riskscore.model import RiskModel, load_model
+from riskscore.review import DRAFT, REVIEW, review_of
 from riskscore.study import load_study
-from riskscore.tables import read_table
+from riskscore.tables import read_table, write_atomically
 from riskscore.validation.cohort import check_validation_cohort
 from riskscore.validation.report import text
-from riskscore.validation.validating import Validation, attach, validate
-from training.adapters import adapt
+from riskscore.validation.validating import Population, Validation, attach, validate
+from training.adapters import BELONGS, POPULATION, adapt
 from training.cohort import Cohort, read_cohort
 from training.commands import written_lines
 from training.fit import Settings, fit
@@ -137,10 +139,23 @@ EXTERNALS = (
         "hcc-tace-seg",
         SEG,
         "hcc-tace-seg",
-        (UNKNOWN_ORIGIN, "the model was fitted on visits of any treatment, these had TACE"),
+        (
+            UNKNOWN_ORIGIN,
+            "the model was fitted on visits of any treatment, most without embolisation; these had "
+            "TACE",
+        ),
     ),
 )
 """What `ship` attaches to the shipped bundles."""
+
+
+DEVELOPERS = "the developers of riskscore, who are no review committee"
+
+REBUILT = (
+    "being rebuilt with the year of the visit, its time since the first, and effects that change; "
+    "until then use none of its risks: they are too low before 2016 and too high from then on"
+)
+"""What the review status of the model of real patients says until it is rebuilt."""
 
 
 def add_ship_parser(commands: Any) -> None:
@@ -177,7 +192,30 @@ def _run(chosen: argparse.Namespace) -> int:
         (out / job.model / EXTERNAL / f"{job.name}.json").unlink(missing_ok=True)
         attach(model, found, job.name)
         print(f"\n{text(found)}")
+    state_rebuilding(out / fitted.manifest.id)
     return 0
+
+
+def state_rebuilding(bundle: Path) -> None:
+    """Write into a bundle's review that it is a draft being rebuilt; a committee's review stays.
+
+    The review names the digest, as every review does: the rebuilt model will not carry it.
+    """
+    opened = open_bundle(bundle)
+    review = review_of(opened)
+    if review.reviewer_role not in ("", DEVELOPERS):
+        print(f"{bundle / REVIEW} was written by others ({review.reviewer_role}): it stays")
+        return
+    stated = {
+        "status": DRAFT,
+        "reviewer_role": DEVELOPERS,
+        "date": opened.manifest.created[:10],
+        "decision": REBUILT,
+        "digest": opened.manifest.digest,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in stated.items()]
+    with write_atomically(bundle / REVIEW) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _later(cohort: Cohort, settings: Settings) -> dict[str, Any]:
@@ -241,7 +279,15 @@ def external(
         notes.append(f"{gaps} of {len(adapted)} rows left out: a predictor is missing")
     if job.otherwise:
         notes.append(f"{job.otherwise}: {_in_short(judged(job.change(complete)))}")
-    return replace(found, notes=(*notes, *found.notes))
+    return replace(found, notes=(*notes, *found.notes), population=_population(complete))
+
+
+def _population(frame: pd.DataFrame) -> Population | None:
+    """Return how many rows are of the model's population, where the adapter tells it."""
+    if BELONGS not in frame:
+        return None
+    within, unknown = (int((frame[BELONGS] == word).sum()) for word in ("yes", "unknown"))
+    return Population(within, len(frame) - unknown, len(frame), POPULATION)
 
 
 def _in_short(found: Validation) -> str:

@@ -55,7 +55,8 @@ def text(found: Validation) -> str:
         for h, brier in zip(found.horizons, p.brier, strict=True):
             label = f"Brier score, {found.time_unit} {h:g}"
             lines.append(f"  {label:<34}{_said(brier, 4)}   below 0 the first predicts better")
-    notes = [*found.notes, *found.left_out, *e.notes]
+    population = [found.population.note] if found.population else []
+    notes = [*population, *found.notes, *found.left_out, *e.notes]
     if notes:
         lines += ["", "Notes", *(f"  {note}" for note in notes)]
     return "\n".join(lines)

@@ -23,13 +23,42 @@ from riskscore.validation.cohort import FloatArray, ValidationCohort
 from riskscore.validation.paired import Paired, paired
 from riskscore.validation.subgroups import Subgroup, subgroups
 
-__all__ = ["FORMAT", "Validation", "attach", "validate"]
+__all__ = ["FORMAT", "Population", "Validation", "attach", "validate"]
 
 FORMAT = 1
 """Format of an external validation's JSON. Raise it when a reader of the old would misread it."""
 
 MOST_GRID = 50
 """Times over which the Brier score is integrated, at most."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """How many of a cohort belong to the population that a model is for.
+
+    Attributes
+    ----------
+    within, known, rows : int
+        Rows that belong to it, those of which the data tell it either way, and all.
+    rule : str
+        How it was judged.
+    """
+
+    within: int
+    known: int
+    rows: int
+    rule: str
+
+    @property
+    def note(self) -> str:
+        """The counts in a sentence."""
+        unknown = self.rows - self.known
+        return (
+            f"{self.within} of {self.rows} are known to belong to the population that the model is "
+            f"for, {self.known - self.within} do not"
+            + (f", of {unknown} the data do not tell it" if unknown else "")
+            + f" ({self.rule})"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,8 @@ class Validation:
         Where a second model was named.
     notes : tuple of str
         What a reader of all of it should know.
+    population : Population or None
+        How many belong to the population that the model is for, where somebody counted them.
     """
 
     model: str
@@ -66,6 +97,7 @@ class Validation:
     subgroups: tuple[Subgroup, ...]
     paired: Paired | None
     notes: tuple[str, ...]
+    population: Population | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the validation for JSON; no row of a patient is in it."""
@@ -84,6 +116,7 @@ class Validation:
             "subgroups": [asdict(group) for group in self.subgroups],
             "paired": None if self.paired is None else asdict(self.paired),
             "notes": list(self.notes),
+            **({} if self.population is None else {"population": asdict(self.population)}),
         }
 
 
@@ -200,7 +233,7 @@ def attach(model: RiskModel, validation: Validation, name: str) -> None:
 def _notes(model: RiskModel, cohort: ValidationCohort) -> tuple[str, ...]:
     manifest, notes = model.manifest, unjudged(model.manifest, cohort)
     if cohort.sha256 and cohort.sha256 == manifest.training["cohort"]["sha256"]:
-        notes.append("this is the cohort that the model was fitted on: its figures flatter")
+        notes.append("this is the cohort that the model was fitted on: its figures are optimistic")
     limit, beyond = manifest.follow_up_limit, int((cohort.time > manifest.follow_up_limit).sum())
     if beyond:
         unit = manifest.study.time_unit

@@ -51,8 +51,9 @@ def test_a_file_says_what_was_decided(bundle: Bundle, status: str) -> None:
     assert (review.status, review.is_approved) == (status, status == "approved")
     assert review.to_dict()["conditions"] == ["Look again after a year."]
     assert review.label.startswith(
-        "draft: demo" if status == "draft" else f"{status} on 2026-11-23"
+        "draft: demonstration, 2026-11-23, by " if status == "draft" else f"{status} on 2026-11-23"
     )
+    assert review.decision in review.label
 
 
 def test_another_bundles_review_is_void(bundle: Bundle) -> None:

@@ -100,8 +100,8 @@ def shrinkage_of(judged: Optimism) -> float:
     """
     if judged.slope >= 1:
         raise ModelError(
-            f"the corrected calibration slope is {judged.slope:.3f}: predictions are not too "
-            "extreme, and there is nothing to shrink; leave --shrink out"
+            f"the corrected calibration slope is {judged.slope:.3f}: predicted risks do "
+            "not lie too far apart, so there is nothing to shrink; leave --shrink out"
         )
     if not judged.slope > 0:
         raise ModelError(

@@ -22,8 +22,8 @@ WIDTH = 100
 
 PAGE = """# Results on public cohorts
 
-Overall survival after TACE, by Cox model and by forest (500 trees). All of this page and the JSON
-file of each run are made in about two minutes by
+Overall survival in hepatocellular carcinoma, by Cox model and by forest (500 trees). All of this
+page and the JSON file of each run are made in about two minutes by
 
     python -m training results --cohorts DIR --out training/results
 
@@ -34,9 +34,9 @@ DIR holds two public cohorts, which are not part of this project: `survivalpath-
 {cohorts}
 
 - Rows: visits judged, and after how many of them the patient's death was seen.
-- Concordance: of two patients, how often the one who dies first has the higher risk; 0.5 is a
-  guess.
-- Slope of the calibration, of the last horizon: below 1, predictions are too extreme.
+- Concordance: of two patients, how often the one who dies first has the higher risk, equal risks
+  counted as half; 0.5 is a guess.
+- Slope of the calibration, of the last horizon: below 1, risks lie farther apart than observed.
 - O/E: deaths observed over expected by that month; below 1, too many were predicted.
 - IPA: how much better than one curve for everybody; below 0, worse.
 

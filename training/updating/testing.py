@@ -49,7 +49,7 @@ PARTIAL = "partial, the baseline hazard free"
 
 @dataclass(frozen=True)
 class Slope:
-    """The calibration slope: what multiplies every coefficient. Below 1 they were too extreme."""
+    """The calibration slope: what multiplies every coefficient. Below 1 risks lay too far apart."""
 
     value: float
     se: float
