@@ -36,7 +36,8 @@ DIR holds two public cohorts, which are not part of this project: `survivalpath-
 - Rows: visits judged, and after how many of them the patient's death was seen.
 - Concordance: of two patients, how often the one who dies first has the higher risk, equal risks
   counted as half; 0.5 is a guess.
-- Slope of the calibration, of the last horizon: below 1, risks lie farther apart than observed.
+- Slope of the calibration at the last horizon, of follow-up up to it: below 1, risks lie farther
+  apart than observed.
 - O/E: deaths observed over expected by that month; below 1, too many were predicted.
 - IPA: how much better than one curve for everybody; below 0, worse.
 
@@ -66,7 +67,7 @@ def rows(found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the table's lines."""
     horizons = [f"{h['horizon']:g}" for h in next(iter(found.values()))["horizons"]]
     heads = ["run", "model, fitted on", "judged on", "patients", "rows (deaths)"]
-    heads += ["concordance", "slope", *(f"O/E at {h}" for h in horizons)]
+    heads += ["concordance", f"slope at {horizons[-1]}", *(f"O/E at {h}" for h in horizons)]
     heads += [f"IPA at {h}" for h in horizons]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, run in found.items():
@@ -78,7 +79,7 @@ def rows(found: dict[str, dict[str, Any]]) -> list[str]:
             str(who["patients"]),
             f"{who['rows']} ({who['events']})",
             _with(run["concordance"], 3),
-            _with(run.get("slope") or run["horizons"][-1]["slope"], 2),
+            _with(at[horizons[-1]]["slope"], 2) if horizons[-1] in at else "-",
             *(_with(at[h]["observed_expected"], 2) if h in at else "-" for h in horizons),
             *(_with(at[h]["ipa"], 3) if h in at else "-" for h in horizons),
         ]
@@ -114,7 +115,8 @@ def _choice(found: dict[str, dict[str, Any]]) -> list[str]:
         "concordance is not to be compared with theirs.",
         "**Not shipped: a forest.** On the same first visits, cross-validated, its concordance is "
         f"{_with(forest['concordance'], 3)}, the Cox model's {_with(cox['concordance'], 3)}; its "
-        f"slope {_last(forest, 'slope')}, the Cox model's {_last(cox, 'slope')}. Its .632+ figures "
+        f"slope at {forest['horizons'][-1]['horizon']:g} months {_last(forest, 'slope')}, the Cox "
+        f"model's {_last(cox, 'slope')}. Its .632+ figures "
         "are above its out-of-bag and cross-validated ones, since they count in part the patients "
         "that a fit has seen; we do not choose by them. On HCC-TACE-Seg "
         "they cannot be told apart by concordance: Cox less forest, of the same patients, "
@@ -129,9 +131,9 @@ def _choice(found: dict[str, dict[str, Any]]) -> list[str]:
         "patients.",
         f"**On other patients it is weak.** HCC-TACE-Seg has {elsewhere['judged_on']['patients']} "
         "patients with every predictor: concordance "
-        f"{_with(elsewhere['concordance'], 3)}, slope {_last(elsewhere, 'slope')}, O/E at "
-        f"{last['horizon']:g} months {_with(last['observed_expected'], 2)}. That file does not say "
-        "from when survival is counted, which alone could move O/E.",
+        f"{_with(elsewhere['concordance'], 3)}, at {last['horizon']:g} months slope "
+        f"{_last(elsewhere, 'slope')} and O/E {_with(last['observed_expected'], 2)}. That file "
+        "does not say from when survival is counted, which alone could move O/E.",
     ]
 
 
