@@ -17,6 +17,9 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin riskscore
 COPY --from=packages /opt/venv /opt/venv
 COPY riskscore /srv/riskscore
 COPY serving /srv/serving
+# The cards of the shipped models.
+COPY model_cards/deb-tace-hcc /srv/model_cards/deb-tace-hcc
+COPY model_cards/hcc-tace /srv/model_cards/hcc-tace
 WORKDIR /srv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

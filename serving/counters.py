@@ -74,21 +74,29 @@ class Counters:
             "1 for each model that is served",
             ("model", "digest", "review"),
             registry=registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
         )
         self._fields = FIELDS
         self._by_model: dict[str, _ModelCounters] = {}
+        self._told: list[tuple[str, str, str]] = []
 
     def serve(self, models: Iterable[tuple[RiskModel, str]]) -> None:
         """Make every series of the models that are served, each with its review status.
 
+        Called again when they have changed; what was served before is 0 from then on.
+
         A series that is there from the start, at 0, shows its first increase as a rate.
         """
+        for labels in self._told:
+            self._info.labels(*labels).set(0)
+        self._told = []
         for model, review in models:
             manifest = model.manifest
             self._fields = self._fields | {p.name for p in manifest.predictors}
-            self._info.labels(manifest.id, model.digest, review).set(1)
-            self._by_model[manifest.id] = _ModelCounters(
+            self._told.append((manifest.id, model.digest, review))
+            self._info.labels(*self._told[-1]).set(1)
+            # By digest: a request may end after its model has been replaced.
+            self._by_model[model.digest] = _ModelCounters(
                 model,
                 self._predictions.labels(manifest.id),
                 self._unlike.labels(manifest.id),
@@ -97,9 +105,9 @@ class Counters:
             )
             self._seconds.labels(manifest.id)
 
-    def predicted(self, model: str, answer: Answer) -> None:
-        """Count the patients of an answer."""
-        self._by_model[model].count(answer)
+    def predicted(self, digest: str, answer: Answer) -> None:
+        """Count the patients of an answer of the model of that digest."""
+        self._by_model[digest].count(answer)
 
     def finished(self, facts: Facts) -> None:
         """Count a request that has been answered."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from riskscore import BundleError, RiskModel, __version__, load_model
+from riskscore import BundleError, RiskModel, __version__
 from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
+from riskscore.files import read_attachment
 from riskscore.review import Review
 from serving.problems import Refusal, Reply, json_begin
-from serving.settings import SettingError, switch
 
-__all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "Models"]
+__all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "PIN", "Models", "self_test"]
 
 MODELS_VARIABLE = "RISKSCORE_MODELS"
 """Environment variable: what is served, and nothing else: directories of bundles or ids of shipped
@@ -33,6 +33,12 @@ PIN = "@sha256:"
 CARDS = {"card.html": "text/html", "card.md": "text/markdown"}
 """A model's card beside its bundle, in the order of preference, and what it is."""
 
+LARGEST_CARD = 10_000_000
+"""Bytes."""
+
+SHIPPED_CARDS = Path(__file__).parents[1] / "model_cards"
+"""The cards of the shipped models, in the checkout, in a Bento and in the image."""
+
 
 class Models:
     """Loaded models by id, and which of them answers when a request names none.
@@ -43,6 +49,10 @@ class Models:
         In the order they are listed.
     default : str
         Id of one of them.
+    reviews : mapping of str to Review, optional
+        Of each, by id; as it was when the model was loaded by default.
+    stopped : mapping of str to Refusal, optional
+        Why a model answers no more, by id.
 
     Raises
     ------
@@ -50,7 +60,13 @@ class Models:
         If two have one id, none has the default's, or a review cannot be read.
     """
 
-    def __init__(self, models: Sequence[RiskModel], default: str) -> None:
+    def __init__(
+        self,
+        models: Sequence[RiskModel],
+        default: str,
+        reviews: Mapping[str, Review] | None = None,
+        stopped: Mapping[str, Refusal] = MappingProxyType({}),
+    ) -> None:
         self._models: dict[str, RiskModel] = {}
         for model in models:
             held = self._models.setdefault(model.manifest.id, model)
@@ -65,55 +81,18 @@ class Models:
                 f"set {MODELS_VARIABLE} to the directories of bundles"
             )
         self.default = default
-        self._reviews = {name: model.review for name, model in self._models.items()}
+        self.stopped = stopped
+        self._reviews = reviews or {name: model.review for name, model in self._models.items()}
         self._described = {
             name: _describe(model, self._reviews[name]) for name, model in self._models.items()
         }
         self._begins = {name: json_begin({"model": told}) for name, told in self._described.items()}
         self._headers = {
-            name: f'"{name}";review={review.status}' for name, review in self._reviews.items()
+            name: f'"{name}";review={self._reviews[name].status}'
+            + (";withdrawn" if self._is_withdrawn(name) else "")
+            for name in self._models
         }
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Models:
-        """Load the bundles that `RISKSCORE_MODELS` names; where it names none, all those shipped.
-
-        With `RISKSCORE_REQUIRE_APPROVED` a bundle that is named must have an approving review, and
-        one that is shipped and not named is left out without.
-
-        Raises
-        ------
-        BundleError
-            If one is missing, damaged, not what its pin says or not approved, naming it; if none is
-            left to serve.
-        SettingError
-            If `RISKSCORE_REQUIRE_APPROVED` is neither 0 nor 1, or `RISKSCORE_MODELS` is set and
-            names nothing.
-        """
-        approved = switch(APPROVED_VARIABLE, environment)
-        text = environment.get(MODELS_VARIABLE, "")
-        if text.strip():
-            # A pin has a colon, which is also what separates the directories.
-            entries = text.replace(PIN, "\0").split(os.pathsep)
-            models = [_load_pinned(e.strip().replace("\0", PIN)) for e in entries if e.strip()]
-            if not models:
-                raise SettingError.of(
-                    MODELS_VARIABLE, "directories of bundles or ids of shipped models", text,
-                    "name one",
-                )  # fmt: skip
-            if approved:
-                _check_approved(models)
-            return cls(models, models[0].manifest.id)
-        models = [load_model(path) for path in shipped_bundles().values()]
-        if approved:
-            models = [model for model in models if model.review.is_approved]
-        if approved and not models:
-            raise BundleError(
-                f"{APPROVED_VARIABLE} is 1, and no model that is shipped has an approving review; "
-                f"name approved bundles in {MODELS_VARIABLE}, or set {APPROVED_VARIABLE} to 0"
-            )
-        ids = [model.manifest.id for model in models]
-        return cls(models, ids[0] if ids and DEFAULT_MODEL not in ids else DEFAULT_MODEL)
+        self._cards = {name: _card(model) for name, model in self._models.items()}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -148,8 +127,25 @@ class Models:
             raise Refusal.of("unknown-model", "model", rule, json_safe(digest), remedy)
         return model
 
+    def answering(self, name: str | None = None) -> RiskModel:
+        """Return a model to predict with, as `get` does.
+
+        Raises
+        ------
+        Refusal
+            404 as `get`; 410 with the reason if it was withdrawn, 503 if that cannot be read.
+        """
+        model = self.get(name)
+        if refusal := self.stopped.get(model.manifest.id):
+            # Another each time: an exception that is raised again grows by a traceback.
+            raise Refusal(refusal.kind, refusal.problems)
+        return model
+
+    def _is_withdrawn(self, name: str) -> bool:
+        return name in self.stopped and self.stopped[name].kind == "withdrawn"
+
     def review(self, name: str) -> Review:
-        """Return the review of a model, as it was when the service started."""
+        """Return the review of a model."""
         return self._reviews[name]
 
     def reviews(self, name: str | None = None) -> str:
@@ -173,7 +169,14 @@ class Models:
 
     def listing(self) -> dict[str, Any]:
         """Return the default's id and what there is to say of each model, JSON-ready."""
-        return {"default": self.default, "models": list(self._described.values())}
+        models = [
+            {**told, "withdrawn": self._withdrawn(name)} for name, told in self._described.items()
+        ]
+        return {"default": self.default, "models": models}
+
+    def _withdrawn(self, name: str) -> str | None:
+        """Return why a model was withdrawn, None if it was not."""
+        return self.stopped[name].problems[0].rule if self._is_withdrawn(name) else None
 
     def detail(self, name: str) -> dict[str, Any]:
         """Return all there is to say of one model, JSON-ready: manifest, review, card.
@@ -188,7 +191,8 @@ class Models:
         return {
             "model": self.describe(model_id),
             "review": self.review(model_id).to_dict(),
-            "card": f"/v1/models/{model_id}/card" if self._card(model_id) else None,
+            "withdrawn": self._withdrawn(model_id),
+            "card": f"/v1/models/{model_id}/card" if self._cards[model_id] else None,
             "example": {"model": model_id, "patients": [model.manifest.typical_patient]},
             "manifest": model.manifest.to_dict(),
         }
@@ -201,54 +205,41 @@ class Models:
         Refusal
             404 where the model has none beside it.
         """
-        path = self._card(name)
-        if path is None:
+        card = self._cards[self.get(name).manifest.id]
+        if card is None:
             remedy = "write it beside the bundle with `python -m model_cards render`"
-            raise Refusal.of("not-found", "card", "must be beside the bundle", None, remedy)
-        return Reply(200, path.read_bytes(), f"{CARDS[path.name]}; charset=utf-8")
-
-    def _card(self, name: str) -> Path | None:
-        folder = self.get(name).bundle.path
-        return next((folder / card for card in CARDS if (folder / card).is_file()), None)
-
-    def self_test(self) -> None:
-        """Let every model answer for a patient like its training's, and look at the answer.
-
-        Raises
-        ------
-        BundleError
-            If an answer is not a survival curve.
-        """
-        for model in self:
-            answer = model.answer([model.manifest.typical_patient])
-            curve = np.concatenate([[1.0], answer.survival[0]])
-            rises = np.diff(curve) > 0
-            if not np.isfinite(curve).all() or curve.min() < 0 or curve.max() > 1 or rises.any():
-                raise BundleError(
-                    f"{model.bundle.path}: the model's answer for a typical patient is not a "
-                    "survival curve; fit the model again"
-                )
+            rule = "must be beside the bundle, and of this digest"
+            raise Refusal.of("not-found", "card", rule, None, remedy)
+        return card
 
 
-def _load_pinned(entry: str) -> RiskModel:
-    name, pin, digest = entry.partition(PIN)
-    model = load_model(name)
-    if pin and model.digest != f"sha256:{digest}":
+def self_test(model: RiskModel) -> None:
+    """Let a model answer for a patient like its training's, and look at the answer.
+
+    Raises
+    ------
+    BundleError
+        If the answer is not a survival curve.
+    """
+    answer = model.answer([model.manifest.typical_patient])
+    curve = np.concatenate([[1.0], answer.survival[0]])
+    rises = np.diff(curve) > 0
+    if not np.isfinite(curve).all() or curve.min() < 0 or curve.max() > 1 or rises.any():
         raise BundleError(
-            f"{name} is pinned to sha256:{digest} in {MODELS_VARIABLE}, and its manifest.json has "
-            f"digest {model.digest}; restore the bundle, or pin what has been reviewed since"
+            f"{model.bundle.path}: the model's answer for a typical patient is not a survival "
+            "curve; fit the model again"
         )
-    return model
 
 
-def _check_approved(models: Sequence[RiskModel]) -> None:
-    for model in models:
-        status = model.review.status
-        if status != "approved":
-            raise BundleError(
-                f"{model.bundle.path}: its review is {status}, and {APPROVED_VARIABLE} is set; "
-                "have it reviewed, or leave it out"
-            )
+def _card(model: RiskModel) -> Reply | None:
+    """Return the card of a model, read once; None where there is none, or one of another digest."""
+    for name, media_type in CARDS.items():
+        data = model.bundle.attachment(name, LARGEST_CARD)
+        if data is None and model.bundle.path == shipped_bundles().get(model.manifest.id):
+            data = read_attachment(SHIPPED_CARDS, f"{model.manifest.id}/{name}", LARGEST_CARD)
+        if data is not None and model.digest.encode() in data:
+            return Reply(200, data, f"{media_type}; charset=utf-8")
+    return None
 
 
 def _describe(model: RiskModel, review: Review) -> dict[str, Any]:

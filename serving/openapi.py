@@ -23,10 +23,29 @@ Every answer names the model, its digest, its review and what a reader must be t
 is problem+json (RFC 9457) and lists what is wrong, row by row, with what to do. Nothing that is
 sent is logged or kept."""
 
-ANY = ("unauthorized", "forbidden", "misdirected", "internal-error", "unavailable", "timeout")
+ANY = (
+    "unreadable-request",
+    "unauthorized",
+    "forbidden",
+    "too-slow",
+    "misdirected",
+    "head-too-large",
+    "internal-error",
+    "unavailable",
+    "timeout",
+)
 """Kinds of refusals that every address but the probes may answer with."""
 
-BODY = ("unreadable-body", "too-large", "unsupported-media-type", "invalid-input", "unknown-model")
+BODY = (
+    "unreadable-body",
+    "too-large",
+    "unsupported-media-type",
+    "invalid-input",
+    "unknown-model",
+    "withdrawn",
+    "too-many-requests",
+    "overloaded",
+)
 
 
 REVIEW: dict[str, Any] = {

@@ -36,7 +36,7 @@ def respond(
     facts : Facts, optional
         Learns which model was asked, and what came of it.
     count : callable, optional
-        Called with the model's id and its answer.
+        Called with the model's digest and its answer.
     """
     return finished(responding(models, request, facts, count))
 
@@ -76,6 +76,7 @@ def _predicting(
     manifest = model.manifest
     facts.model, facts.digest = manifest.id, model.digest
     facts.review = models.reviews(manifest.id)
+    models.answering(request.model)
     weight = weigh(model, request)
     check_effort(request, weight)
     parts = list(slices(len(request.patients), weight))
@@ -103,7 +104,7 @@ def _predicting(
     facts.patients = len(request.patients)
     if count is not None:
         for answer in answers:
-            count(manifest.id, answer)
+            count(model.digest, answer)
     return begun_reply(models.begin(manifest.id), about, "predictions", written)
 
 

@@ -38,6 +38,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "unknown-model": (404, "No such model is served here"),
     "not-found": (404, "Nothing is served at this address"),
     "method-not-allowed": (405, "This address does not take that method"),
+    "withdrawn": (410, "The model answers no more"),
     "too-slow": (408, "The request took too long to come"),
     "too-large": (413, "The request is too large"),
     "unsupported-media-type": (415, "The body is of a type that is not taken"),
@@ -80,6 +81,8 @@ RULES: Mapping[str, str] = {
     "must arrive whole": "incomplete",
     "must be a": "type",
     "must wait": "work",
+    "was withdrawn": "withdrawn",
+    "is withdrawn": "withdrawn",
     "must be ": "range",
 }
 """The code of a rule, by how its words begin; the first that fits. Metrics and audit lines hold the

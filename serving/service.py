@@ -11,6 +11,7 @@ Settings, all of the environment:
                                shipped models, separated by colons, the first being the default;
                                each may be pinned, ``DIR@sha256:...``; every shipped model without
 `RISKSCORE_TOKENS_FILE`        hashed tokens (`serving.tokens`); without, loopback alone is served
+`RISKSCORE_WITHDRAWN_FILE`     models that are withdrawn (`serving.withdraw`)
 `RISKSCORE_REQUIRE_APPROVED`   1: only models with an approving review
 `RISKSCORE_WORKERS`            processes that answer, 1 to 256; 1 by default
 `RISKSCORE_TIMEOUT`            seconds a request may take until its answer begins; 30 by default
@@ -49,7 +50,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from riskscore.errors import RiskscoreError
-from serving.audit import AuditLog, Facts
+from serving.audit import AuditLog, Facts, told
 from serving.bento import (
     VersionError,
     adapt,
@@ -58,6 +59,7 @@ from serving.bento import (
     forget_tracking,
     stop_supervisor,
 )
+from serving.catalogue import Catalogue
 from serving.connection import BoundedProtocol
 from serving.counters import Counters
 from serving.edge import FACTS, Edge, Inside, Receive
@@ -74,6 +76,9 @@ from serving.work import AT_ONCE, Work, finished, wanted, weigh
 reserve()
 
 __all__ = ["RiskScore"]
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the models' files."""
 
 logger = logging.getLogger("bentoml.riskscore")
 
@@ -155,16 +160,40 @@ class Loaded:
     reviews: tuple[str, str] = ("", "")
 
     @classmethod
-    def load(cls) -> None:
+    async def keep(cls) -> None:
+        """Load the models, then look again and again whether they are still the same.
+
+        All beside the event loop, so that the probes answer meanwhile.
+        """
+        catalogue, said = Catalogue(), ""
+        while True:
+            try:
+                if cls.models is None:
+                    await asyncio.to_thread(cls._begin, catalogue)
+                elif models := await asyncio.to_thread(catalogue.look):
+                    await asyncio.to_thread(cls._take, models)
+            except Exception as error:
+                # Damaged since the supervisor looked, say. To end would only start the next worker.
+                text = str(error) if isinstance(error, RiskscoreError) else told(error)
+                if said != text:
+                    said = text
+                    logger.error("%s: %s", "not ready" if cls.models is None else "models", text)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    @classmethod
+    def _begin(cls, catalogue: Catalogue) -> None:
         """Load and try every model, and keep what was made out of later garbage collections."""
-        models = Models.from_environment()
-        models.self_test()
+        cls._take(catalogue.load())
+        gc.collect()
+        gc.freeze()
+
+    @classmethod
+    def _take(cls, models: Models) -> None:
+        """Answer with these models from the next request on."""
         counters.serve([(model, models.review(model.manifest.id).status) for model in models])
         cls.openapi = json_reply(document(models))
         cls.reviews = (models.statuses(), models.reviews())
         cls.models = models
-        gc.collect()
-        gc.freeze()
 
     @classmethod
     def told(cls, named: bool) -> str:
@@ -253,15 +282,8 @@ class RiskScore:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def begin_loading(self) -> None:
-        """Load beside the event loop, so that the probes answer meanwhile."""
-        self.loading = asyncio.get_running_loop().create_task(self._load())
-
-    async def _load(self) -> None:
-        try:
-            await asyncio.to_thread(Loaded.load)
-        except RiskscoreError as error:
-            # Damaged since the supervisor looked. To end would only start the next worker.
-            logger.error("not ready: %s", error)
+        """Load the models, and keep looking at them."""
+        self.keeping = asyncio.get_running_loop().create_task(Loaded.keep())
 
     async def __is_ready__(self) -> bool:
         """Whether every model has answered its self-test."""
@@ -274,7 +296,7 @@ class RiskScore:
         try:
             guard.check_start(bound_host())
             check_port()
-            Models.from_environment().self_test()
+            Catalogue().load()
         except RiskscoreError as error:
             raise bentoml.exceptions.BentoMLException(str(error)) from error
 

@@ -18,6 +18,7 @@ NAMES = (
     "RISKSCORE_REQUIRE_APPROVED",
     "RISKSCORE_TIMEOUT",
     "RISKSCORE_TOKENS_FILE",
+    "RISKSCORE_WITHDRAWN_FILE",
     "RISKSCORE_WORKERS",
 )
 """Every variable that the service reads."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from riskscore import BundleError, load_model
 from riskscore.bundle import shipped_bundles
+from serving.catalogue import load_models
 from serving.models import Models
 from serving.openapi import document
 from serving.problems import Refusal
@@ -47,19 +48,28 @@ def test_a_bundle_that_misses_its_pin_is_not_loaded(cox_bundle: Path) -> None:
     """In the list of bundles a pin holds, colons and all."""
     digest = load_model(cox_bundle).digest
     listed = f"{cox_bundle}@{digest}"
-    assert Models.from_environment({"RISKSCORE_MODELS": listed}).default == COX
+    assert load_models({"RISKSCORE_MODELS": listed}).default == COX
     with pytest.raises(BundleError, match=r"is pinned to sha256:00.* has digest sha256:"):
-        Models.from_environment({"RISKSCORE_MODELS": f"{cox_bundle}@sha256:{'0' * 64}"})
+        load_models({"RISKSCORE_MODELS": f"{cox_bundle}@sha256:{'0' * 64}"})
 
 
 def test_what_is_named_is_served_and_nothing_else(cox_bundle: Path) -> None:
     """A model of one's own brings no shipped one with it; without names those shipped are there."""
-    assert Models.from_environment({"RISKSCORE_MODELS": str(cox_bundle)}).ids == (COX,)
-    two = Models.from_environment({"RISKSCORE_MODELS": f"{FOREST}:{cox_bundle}"})
+    assert load_models({"RISKSCORE_MODELS": str(cox_bundle)}).ids == (COX,)
+    two = load_models({"RISKSCORE_MODELS": f"{FOREST}:{cox_bundle}"})
     assert (two.ids, two.default) == ((FOREST, COX), FOREST)
-    every = Models.from_environment({})
+    every = load_models({})
     assert set(every.ids) == set(shipped_bundles())
     assert every.default == COX
+
+
+def test_every_shipped_models_card_is_served() -> None:
+    """It lies in the checkout, and not beside the bundle."""
+    models = load_models({})
+    for model in models:
+        card = models.card(model.manifest.id)
+        assert (card.status, card.media_type) == (200, "text/html; charset=utf-8")
+        assert model.digest.encode() in card.body
 
 
 def test_one_model_is_described(client: httpx.Client, cox_bundle: Path) -> None:
@@ -81,25 +91,29 @@ def test_a_review_counts_for_the_bundle_it_names(cox_bundle: Path, tmp_path: Pat
     shutil.copytree(cox_bundle, bundle)
     required = {"RISKSCORE_MODELS": str(bundle), "RISKSCORE_REQUIRE_APPROVED": "1"}
     with pytest.raises(BundleError, match="its review is draft"):
-        Models.from_environment(required)
+        load_models(required)
     (bundle / "review.toml").write_text(APPROVAL % load_model(bundle).digest)
-    (bundle / "card.md").write_text("# Card\n")
-    models = Models.from_environment(required)
+    card = f"# Card\n\n{load_model(bundle).digest}\n"
+    (bundle / "card.md").write_text(card)
+    models = load_models(required)
     assert models.ids == (COX,)
     assert models.describe(COX)["review_status"] == "approved"
     assert models.detail(COX)["review"]["date"] == "2026-11-23"
-    assert models.card(COX).body == b"# Card\n"
+    assert models.card(COX).body == card.encode()
+    (bundle / "card.md").write_text("# Card of another bundle\n")
+    with pytest.raises(Refusal, match="not-found"):
+        load_models(required).card(COX)
     (bundle / "review.toml").write_text(APPROVAL % f"sha256:{'0' * 64}")
     with pytest.raises(BundleError, match="its review is void"):
-        Models.from_environment(required)
+        load_models(required)
     for status in ("rejected", "retired"):
         text = (APPROVAL % load_model(bundle).digest).replace("approved", status)
         (bundle / "review.toml").write_text(text)
-        with pytest.raises(BundleError, match=f"its review is {status}"):
-            Models.from_environment(required)
+        with pytest.raises(Refusal, match="withdrawn"):  # which a restart must not change
+            load_models(required).answering(COX)
     (bundle / "review.toml").write_text('status = "approved"')
     with pytest.raises(BundleError, match="lacks reviewer_role, date, decision, digest"):
-        Models.from_environment(required)
+        load_models(required)
 
 
 def test_every_answer_says_where_the_review_stands(client: httpx.Client) -> None:

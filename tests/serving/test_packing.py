@@ -9,6 +9,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from riskscore.bundle import shipped_bundles
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,11 +65,14 @@ def test_a_lock_names_no_address() -> None:
 
 
 def test_the_image_is_not_root_and_holds_no_training() -> None:
-    """Of the checkout two rooms go in, and the process is somebody without rights."""
+    """Of the checkout two rooms and the cards go in; the process is somebody without rights."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     copied = [
         line.split()[1] for line in lines if line.startswith("COPY ") and "--from" not in line
     ]
-    assert set(copied) == {"serving/requirements.lock", "build/wheelhouse", "riskscore", "serving"}
+    cards = {f"model_cards/{name.split('/')[0]}" for name in shipped_bundles()}
+    assert set(copied) == {
+        "serving/requirements.lock", "build/wheelhouse", "riskscore", "serving", *cards
+    }  # fmt: skip
     assert "USER 10001" in lines
     assert lines.index("USER 10001") < next(i for i, x in enumerate(lines) if x.startswith("CMD"))

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import serving
-import serving.models
+import serving.catalogue
 from riskscore import BundleError, load_model
+from serving.catalogue import load_models
 from serving.models import Models
 from serving.predict import respond
 from serving.problems import Refusal
@@ -22,9 +23,9 @@ from serving.request import PredictRequest
 @pytest.fixture
 def models(cox_bundle: Path, forest_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
     """Load the Cox bundle (the default) and the forest, and nothing that is shipped."""
-    monkeypatch.setattr(serving.models, "shipped_bundles", dict)
+    monkeypatch.setattr(serving.catalogue, "shipped_bundles", dict)
     named = os.pathsep.join([str(cox_bundle), "", str(forest_bundle)])
-    return Models.from_environment({"RISKSCORE_MODELS": named})
+    return load_models({"RISKSCORE_MODELS": named})
 
 
 def test_the_door_is_pinned() -> None:
@@ -47,14 +48,14 @@ def test_what_cannot_be_served_is_said_at_the_start(
     cox_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No model, one id twice, or no bundle at a path: each with its remedy."""
-    monkeypatch.setattr(serving.models, "shipped_bundles", dict)
+    monkeypatch.setattr(serving.catalogue, "shipped_bundles", dict)
     with pytest.raises(BundleError, match=r"no model deb-tace-hcc/os/cox .* set RISKSCORE_MODELS"):
-        Models.from_environment({})
+        load_models({})
     twice = os.pathsep.join([str(cox_bundle)] * 2)
     with pytest.raises(BundleError, match="are both model deb-tace-hcc/os/cox"):
-        Models.from_environment({"RISKSCORE_MODELS": twice})
+        load_models({"RISKSCORE_MODELS": twice})
     with pytest.raises(BundleError, match=r"no manifest\.json in"):
-        Models.from_environment({"RISKSCORE_MODELS": str(tmp_path)})
+        load_models({"RISKSCORE_MODELS": str(tmp_path)})
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(models: Models) -> None:

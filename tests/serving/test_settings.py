@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from riskscore import BundleError
-from serving.models import Models
+from serving.catalogue import load_models
 from serving.settings import NAMES, SettingError, check_names, seconds, switch, workers
 from tests.serving.live_server import ROOT, command, environment, free_port
 
@@ -45,13 +45,13 @@ def test_a_switch_is_0_or_1(value: str) -> None:
     """What an operator meant by another word is not guessed at, least of all about approval."""
     rule = f"RISKSCORE_REQUIRE_APPROVED must be 0 or 1, got '{value}'; set it to 1"
     with pytest.raises(SettingError, match=rule):
-        Models.from_environment({APPROVED: value})
+        load_models({APPROVED: value})
 
 
 def test_approval_that_no_model_has_is_said() -> None:
     """The shipped models are drafts."""
     with pytest.raises(BundleError, match="REQUIRE_APPROVED is 1, and no model that is shipped"):
-        Models.from_environment({APPROVED: "1"})
+        load_models({APPROVED: "1"})
 
 
 KUBERNETES = """
@@ -80,7 +80,7 @@ def test_every_setting_is_documented() -> None:
 def test_models_that_name_nothing_are_refused() -> None:
     """A list of nothing is not the list of all."""
     with pytest.raises(SettingError, match="RISKSCORE_MODELS must be directories of bundles or"):
-        Models.from_environment({"RISKSCORE_MODELS": ":"})
+        load_models({"RISKSCORE_MODELS": ":"})
 
 
 def test_a_misspelt_variable_stops_the_command(tmp_path: Path) -> None:

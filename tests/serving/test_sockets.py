@@ -11,9 +11,11 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 
+from riskscore.bundle import shipped_bundles
 from serving.bento import TRIED, VersionError, check_versions
 from tests.serving.live_server import ROOT, Server, command, environment, free_port, serving
 from tests.serving.test_guard import line
@@ -73,10 +75,13 @@ def test_the_image_listens_on_the_http_port_alone(tmp_path: Path) -> None:
 
 
 def test_a_built_bento_listens_on_the_http_port_alone(bento: Path, tmp_path: Path) -> None:
-    """It is served from a folder that holds nothing of the checkout."""
+    """It is served from a folder that holds nothing of the checkout, cards of all models too."""
     start = [*BENTOML, "serve", str(bento)]
     with serving("", tmp_path, start=start, folder=tmp_path) as server:
         assert sockets(server) == {f"SOCK_STREAM 127.0.0.1 {urlsplit(server.url).port}"}
+        for name in shipped_bundles():
+            card = httpx.get(f"{server.url}/v1/models/{name}/card")
+            assert card.headers["Content-Type"] == "text/html; charset=utf-8", name
 
 
 def test_reloading_is_refused(tmp_path: Path) -> None:

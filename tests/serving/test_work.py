@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from riskscore import load_model
-from serving.models import Models
+from serving.catalogue import load_models
 from serving.predict import respond
 from serving.problems import Refusal
 from serving.request import MAX_WEIGHT, PredictRequest
@@ -194,7 +194,7 @@ def test_slices_make_the_answer_of_one_go(
     cox_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Byte for byte, whatever the size of a slice; problems are those of the whole."""
-    models = Models.from_environment({"RISKSCORE_MODELS": str(cox_bundle)})
+    models = load_models({"RISKSCORE_MODELS": str(cox_bundle)})
     levels = (("no", "yes"), ("<=3", ">3"))
     patients: list[dict[str, Any]] = [
         {**PATIENT, "extrahepatic_metastasis": a, "tumor_number": b}
