@@ -110,8 +110,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--penalty",
         type=_penalty,
         default=defaults.penalty,
-        metavar="NUMBER|auto",
-        help="ridge of a Cox model, per standardised term; auto: cross-validated",
+        metavar="NUMBER|auto|firth",
+        help="ridge of a Cox model, per standardised term; auto: cross-validated; firth: Firth's "
+        "penalised likelihood, for levels without events",
     )
     parser.add_argument(
         "--dask",
@@ -184,7 +185,8 @@ def hypothesis_lines(inference: dict[str, Any]) -> list[str]:
     lines = []
     if inference["penalty"]:
         p = inference["penalty"]
-        lines.append(f"  {p['kind']} {p['value']:.4g} ({p['chosen']}): no errors, no P values")
+        value = "" if p["value"] is None else f" {p['value']:.4g}"
+        lines.append(f"  {p['kind']}{value} ({p['chosen']}): no errors, no P values")
     else:
         words = {
             "likelihood_ratio": "no effect: likelihood ratio",
@@ -193,7 +195,8 @@ def hypothesis_lines(inference: dict[str, Any]) -> list[str]:
             "robust_score": "no effect: robust score",
         }
         tests = [(word, inference["tests"].get(name)) for name, word in words.items()]
-        tests += [(f"{t['predictor']}: no curvature (Wald)", t) for t in inference["nonlinearity"]]
+        how = "penalised likelihood" if "penalised_likelihood" in inference else "Wald"
+        tests += [(f"{t['predictor']}: no curvature ({how})", t) for t in inference["nonlinearity"]]
         proportional = inference["proportional_hazards"]
         tests += [(f"{t['predictor']}: proportional hazards", t) for t in proportional["terms"]]
         tests.append(("proportional hazards, all", proportional["global"]))
@@ -237,7 +240,7 @@ def _p(p: float) -> str:
 
 
 def _penalty(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    return text if text in ("auto", "firth") else float(text)
 
 
 def _fit(chosen: argparse.Namespace) -> int:

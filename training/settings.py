@@ -33,8 +33,9 @@ class Settings:
     half of them, for the stability band, takes half as many. `trees` are 500 where none is given,
     2,000 with the band. Tuning chooses `min_leaf` and `max_features`, whatever is given.
 
-    `ties`, `penalty` and `shrink` are a Cox model's; a penalty of "auto" is chosen by
-    cross-validation; shrinking multiplies the coefficients by their corrected calibration slope.
+    `ties`, `penalty` and `shrink` are a Cox model's; a penalty is that of a ridge, "auto" one
+    chosen by cross-validation, "firth" Firth's penalised likelihood; shrinking multiplies the
+    coefficients by their corrected calibration slope.
 
     `replicates` are the resamples of the internal validation; 0 leaves it out. The command lines
     ask for `REPLICATES`.
@@ -50,7 +51,7 @@ class Settings:
     tune: bool = False
     n_jobs: int = -1
     ties: Ties = "efron"
-    penalty: float | Literal["auto"] = 0.0
+    penalty: float | Literal["auto", "firth"] = 0.0
     shrink: bool = False
     replicates: int = 0
 
@@ -64,10 +65,11 @@ class Settings:
         self._check_forest()
         if self.ties not in TIES:
             raise ModelError(f"ties must be one of {', '.join(TIES)}, got {self.ties!r}")
-        if self.penalty != "auto" and not (
+        if self.penalty not in ("auto", "firth") and not (
             isinstance(self.penalty, int | float) and 0 <= self.penalty < math.inf
         ):
-            raise ModelError(f'penalty must be a number from 0, or "auto", got {self.penalty!r}')
+            rule = 'penalty must be a number from 0, "auto" or "firth"'
+            raise ModelError(f"{rule}, got {self.penalty!r}")
         if self.shrink and self.penalty:
             raise ModelError(
                 f"shrink and a penalty, {self.penalty!r}, do the same work twice; choose one"

@@ -133,7 +133,7 @@ def test_a_shrunken_model_s_bundle_says_that_it_has_no_intervals(tmp_path: Path)
 
 
 @pytest.mark.parametrize("penalty", [-1.0, float("nan"), float("inf"), "strong"])
-def test_a_penalty_is_a_number_or_auto(penalty: object) -> None:
+def test_a_penalty_is_a_number_or_has_a_name(penalty: object) -> None:
     """Anything else is refused before anything is fitted."""
-    with pytest.raises(ModelError, match='penalty must be a number from 0, or "auto", got'):
+    with pytest.raises(ModelError, match='penalty must be a number from 0, "auto" or "firth", got'):
         Settings(penalty=penalty)  # type: ignore[arg-type]

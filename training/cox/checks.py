@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from riskscore.study import Predictor
 
 __all__ = [
     "EVENTS_A_PARAMETER",
+    "NoMaximumError",
+    "extreme_effects",
     "few_events",
     "levels_without_events",
     "refuse_aliases",
@@ -28,6 +31,9 @@ ALIASED = 1e-7
 
 SHARE = 0.1
 """A term takes part in a direction if it moves somebody this far of what the first one does."""
+
+EXTREME = 100.0
+"""Hazard ratio, or one over it, from which an effect is called beyond belief."""
 
 EVENTS_A_PARAMETER = 10
 """Below this many events for each coefficient a model is called too large for its cohort. Source:
@@ -131,13 +137,30 @@ def refuse_no_maximum(
         for name, span in moved.items()
         if span >= SHARE * most
     ]
-    one = len(terms) == 1
-    raise ModelError(
-        f"the coefficient{'' if one else 's'} of {'; '.join(terms)} run{'s' if one else ''} away: "
-        f"{'it separates' if one else 'together they separate'} patients with an event from those "
-        "without, and the likelihood has no maximum; merge its levels, leave the predictor out "
-        "with --predictors, or shrink it with --penalty auto"
-    )
+    raise NoMaximumError(terms)
+
+
+class NoMaximumError(ModelError):
+    """The likelihood rises without end.
+
+    Parameters
+    ----------
+    terms : list of str
+        Along which it does, with the rows and events of a level.
+    """
+
+    def __init__(self, terms: list[str]) -> None:
+        one = len(terms) == 1
+        self.what = (
+            f"the coefficient{'' if one else 's'} of {'; '.join(terms)} "
+            f"run{'s' if one else ''} away"
+        )
+        super().__init__(
+            f"{self.what}: {'it separates' if one else 'together they separate'} patients with an "
+            "event from those without, and the likelihood has no maximum; merge its levels, leave "
+            "the predictor out with --predictors, or keep it by Firth's penalised likelihood with "
+            "--penalty firth"
+        )
 
 
 def _counted(name: str, columns: FloatArray, event: NDArray[np.bool_]) -> str:
@@ -170,6 +193,23 @@ def levels_without_events(
             if not died
         ]
     return found
+
+
+def extreme_effects(contrasts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a warning for each hazard ratio that is too far from 1 to be believed.
+
+    Parameters
+    ----------
+    contrasts : sequence of dict
+        As `inference.json` has them.
+    """
+    return [
+        f"{c['predictor']}: the hazard ratio of {c['hazard_ratio']:.3g} ({c['value']} against "
+        f"{c['reference']}) is beyond belief; a level with few or no events makes one, and so does "
+        "a value recorded after the event"
+        for c in contrasts
+        if abs(c["log_hazard_ratio"]) > np.log(EXTREME)
+    ]
 
 
 def few_events(

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.cox.checks import refuse_aliases, refuse_constants, refuse_no_maximum
+from training.cox.firth import FirthProfile, maximise_firth
 from training.cox.risk_sets import RiskSets, Ties
-from training.cox.solver import Maximum, maximise
+from training.cox.solver import Maximum, derivatives_at, maximise
 
-__all__ = ["CoefficientFit", "fit_coefficients"]
+__all__ = ["CoefficientFit", "Penalty", "fit_coefficients"]
 
 FloatArray = NDArray[np.float64]
+
+Penalty = float | Literal["firth"]
+"""Strength of a ridge, 0 for none, or Firth's penalty."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class CoefficientFit:
         In these coordinates.
     basis : ndarray of shape (n_terms, n_terms)
         `coef` is `basis` times the coordinates.
+    profile : FirthProfile or None
+        Of Firth's penalised likelihood, where that was maximised.
     """
 
     coef: FloatArray
@@ -46,6 +53,7 @@ class CoefficientFit:
     maximum: Maximum
     orthonormal: RiskSets
     basis: FloatArray
+    profile: FirthProfile | None = None
 
     def variance(self) -> FloatArray:
         """Return the inverse of the information, of shape (n_terms, n_terms).
@@ -65,12 +73,12 @@ def fit_coefficients(
     *,
     names: Sequence[str],
     ties: Ties = "efron",
-    penalty: float = 0.0,
+    penalty: Penalty = 0.0,
     start: FloatArray | None = None,
     n_iter: int = 50,
     tol: float = 1e-10,
 ) -> CoefficientFit:
-    """Return the coefficients that maximise the partial likelihood less a ridge.
+    """Return the coefficients that maximise the partial likelihood, or a penalised one.
 
     Parameters
     ----------
@@ -79,9 +87,9 @@ def fit_coefficients(
     names : sequence of str
         Of the terms, for error messages.
     ties : {"efron", "breslow"}
-    penalty : float
-        Half of it times the sum of the squared coefficients, each per standard deviation of its
-        term, is taken from the log partial likelihood.
+    penalty : float or "firth"
+        Ridge: half of it times the sum of the squared coefficients, each per standard deviation of
+        its term, is taken from the log partial likelihood. Firth's: see `firth`.
     start : ndarray of shape (n_terms,), optional
         Coefficients near which the maximum is sought; 0 by default.
     n_iter, tol
@@ -94,7 +102,7 @@ def fit_coefficients(
 
     Notes
     -----
-    Without a penalty the iteration runs on the orthonormal columns of a QR decomposition, so that
+    Without a ridge the iteration runs on the orthonormal columns of a QR decomposition, so that
     nearly collinear terms, as the parts of a spline are, cost no digits. A ridge is of the
     standardised terms, and runs on those.
     """
@@ -103,21 +111,26 @@ def fit_coefficients(
     scale = Z.std(axis=0)
     scale[scale <= 1e-10 * np.abs(design).max(axis=0)] = 0.0  # rounding is all that varies
     refuse_constants(scale, names)
-    if penalty:
-        basis = np.diag(1 / scale)
-        columns = Z / scale
+    if penalty and penalty != "firth":
+        basis, columns = np.diag(1 / scale), Z / scale
     else:
         q, r = np.linalg.qr(Z / scale)
         refuse_aliases(r, center, scale, names)
         root_n = np.sqrt(len(Z))
-        columns = q * root_n
-        basis = np.linalg.inv(r) * root_n / scale[:, None]
-    orthonormal = RiskSets(columns, time, event, ties)
+        basis, columns = np.linalg.inv(r) * root_n / scale[:, None], q * root_n
+    solved = RiskSets(columns, time, event, ties)
     near: FloatArray | None = None
     if start is not None and start.shape == scale.shape:
         near = np.asarray(np.linalg.solve(basis, start), dtype=np.float64)
-    maximum = maximise(orthonormal, penalty, start=near, n_iter=n_iter, tol=tol)
+    profile = None
+    if penalty == "firth":
+        best = maximise_firth(solved, near)
+        at_start = derivatives_at(solved, np.zeros_like(best.coef))
+        maximum = Maximum(best.coef, True, best.iterations, at_start, np.zeros_like(best.coef))
+        profile = FirthProfile(solved, basis, best)
+    else:
+        maximum = maximise(solved, penalty, start=near, n_iter=n_iter, tol=tol)
     if not maximum.converged:
         refuse_no_maximum(design, event, basis @ maximum.step, names)
-    sets = orthonormal.of_covariates(Z)
-    return CoefficientFit(basis @ maximum.coef, center, sets, maximum, orthonormal, basis)
+    sets = solved.of_covariates(Z)
+    return CoefficientFit(basis @ maximum.coef, center, sets, maximum, solved, basis, profile)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["ChiSquare", "Coefficient", "chi_square", "quadratic", "table"]
+__all__ = ["ChiSquare", "Coefficient", "chi_square", "quadratic", "wald"]
 
 FloatArray = NDArray[np.float64]
 
@@ -58,21 +57,15 @@ def quadratic(values: FloatArray, variance: FloatArray) -> ChiSquare:
         return chi_square(float(values @ inverse @ values), int(np.linalg.matrix_rank(variance)))
 
 
-def table(
-    names: Sequence[str], coef: FloatArray, variance: FloatArray, level: float = 0.95
-) -> list[Coefficient]:
-    """Return the table of coefficients with Wald's intervals and P values."""
+def wald(name: str, coef: float, se: float, level: float = 0.95) -> Coefficient:
+    """Return a coefficient with Wald's interval and P value."""
     z = stats.norm.ppf(0.5 + level / 2)
-    se = np.sqrt(np.diag(variance))
-    return [
-        Coefficient(
-            term=name,
-            coef=float(b),
-            se=float(s),
-            hazard_ratio=float(np.exp(b)),
-            lower=float(np.exp(b - z * s)),
-            upper=float(np.exp(b + z * s)),
-            p=float(2 * stats.norm.sf(abs(b / s))),
-        )
-        for name, b, s in zip(names, coef, se, strict=True)
-    ]
+    return Coefficient(
+        term=name,
+        coef=coef,
+        se=se,
+        hazard_ratio=float(np.exp(coef)),
+        lower=float(np.exp(coef - z * se)),
+        upper=float(np.exp(coef + z * se)),
+        p=float(2 * stats.norm.sf(abs(coef / se))),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,8 +14,8 @@ from sksurv.util import check_array_survival
 from riskscore.design import linear_predictor, row_products
 from riskscore.errors import ModelError
 from training.cox.baseline_variance import clustered, model_based
-from training.cox.fit import CoefficientFit, fit_coefficients
-from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, table
+from training.cox.fit import CoefficientFit, Penalty, fit_coefficients
+from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, wald
 from training.cox.risk_sets import TIES, RiskSets, RiskSetSums, Ties
 
 __all__ = ["SCALES", "CoxModel", "Scale", "cluster_sums"]
@@ -34,10 +35,13 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         Names of the terms, for error messages.
     ties : {"efron", "breslow"}
         How deaths at one time share a risk set; Efron's is R's default too.
-    penalty : float
+    penalty : float or "firth"
         Ridge: half of it times the sum of the squared coefficients, each per standard deviation of
-        its term, is taken from the log partial likelihood. With a penalty there are no standard
-        errors: those of a shrunken estimate say nothing about its bias.
+        its term, is taken from the log partial likelihood. With a ridge there are no standard
+        errors: those of a shrunken estimate say nothing about its bias. Firth's penalised
+        likelihood, which has a maximum where a term separates the patients, has intervals and P
+        values of coefficients from its profile, unless rows are repeated: no robust variance of it
+        is known. Its curves have no intervals.
     shrinkage : float
         Factor by which the coefficients at the maximum are multiplied before the baseline is found;
         1 leaves them. As with a penalty, there are no standard errors then.
@@ -54,9 +58,10 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         Mean of the design; `sums_.hazard` is the baseline of that patient.
     variance_ : ndarray of shape (n_terms, n_terms)
         Of the coefficients: the inverse information, or the cluster-robust variance where `groups`
-        were given. NaN with a penalty.
+        were given. NaN with a penalty, Firth's too: Wald's intervals of curves held 0.89 of the
+        true ones for patients whose level had no events.
     information_variance_ : ndarray of shape (n_terms, n_terms)
-        The inverse information.
+        The inverse information; with Firth's penalty, at its maximum.
     baseline_variance_ : BaselineVariance
         Of the log baseline hazard, and its covariance with the coefficients; cluster-robust where
         `groups` were given. NaN with a penalty.
@@ -67,7 +72,9 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
     tests_ : dict of str to ChiSquare
         That no term has an effect: "likelihood_ratio", "wald", "score" (for one category, the
         log-rank test), and with groups "robust_score". Wald's is robust with groups; the
-        likelihood ratio and the plain score take rows for independent. Empty with a penalty.
+        likelihood ratio and the plain score take rows for independent. Empty with a ridge. With
+        Firth's penalty the ratio is that of the penalised likelihoods, and Wald's is not given.
+    profile_ : FirthProfile or None
     n_iter_ : int
     """
 
@@ -76,7 +83,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         *,
         names: tuple[str, ...] = (),
         ties: Ties = "efron",
-        penalty: float = 0.0,
+        penalty: Penalty = 0.0,
         shrinkage: float = 1.0,
         coef: tuple[float, ...] | None = None,
         n_iter: int = 50,
@@ -107,8 +114,9 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         """
         if self.ties not in TIES:
             raise ModelError(f"ties must be one of {', '.join(TIES)}, got {self.ties!r}")
-        if not 0 <= self.penalty < np.inf:
-            raise ModelError(f"penalty must be 0 or a number above, got {self.penalty!r}")
+        if self.penalty != "firth" and not 0 <= self.penalty < np.inf:
+            rule = 'penalty must be 0 or a number above, or "firth"'
+            raise ModelError(f"{rule}, got {self.penalty!r}")
         if not 0 < self.shrinkage < np.inf:
             raise ModelError(f"shrinkage must be a factor above 0, got {self.shrinkage!r}")
         event, time = check_array_survival(X, y)
@@ -124,6 +132,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             penalty=self.penalty, n_iter=self.n_iter, tol=self.tol,
         )  # fmt: skip
         self.n_iter_ = fit.maximum.iterations
+        self.profile_ = fit.profile
         self.coef_: FloatArray = self.shrinkage * fit.coef
         self.sums_: RiskSetSums = fit.sets.sums(self.coef_)
         at_start = fit.maximum.at_start
@@ -132,7 +141,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         self.information_variance_: FloatArray = np.full((len(fit.coef),) * 2, np.nan)
         self.variance_: FloatArray = self.information_variance_
         self.baseline_variance_ = model_based(self.sums_, self.variance_)
-        if not self.is_shrunken:
+        self.has_errors_ = not (self.is_shrunken or (fit.profile and groups is not None))
+        if self.has_errors_:
             self._infer(fit, groups, names)
             self.tests_["score"] = quadratic(at_start.gradient, at_start.information)
         return self
@@ -149,6 +159,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
             )
         sets = RiskSets(Z, time, event, self.ties)
         self.n_iter_ = 0
+        self.profile_, self.has_errors_ = None, False
         self.coef_ = coef
         self.sums_ = sets.sums(coef)
         self.loglik_null_ = sets.loglik(np.zeros_like(coef))
@@ -164,7 +175,11 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         names: tuple[str, ...],
     ) -> None:
         inverse = fit.variance()
-        self.information_variance_ = self.variance_ = inverse
+        self.information_variance_ = inverse
+        if fit.profile is not None:
+            self.tests_["likelihood_ratio"] = fit.profile.test(np.eye(len(names)))
+            return
+        self.variance_ = inverse
         statistic = 2 * (self.sums_.loglik - self.loglik_null_)
         self.tests_["likelihood_ratio"] = chi_square(statistic, len(names))
         if groups is None:
@@ -194,7 +209,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
     @property
     def is_shrunken(self) -> bool:
         """Whether the coefficients are not those of the likelihood's maximum."""
-        return self.penalty > 0 or self.shrinkage != 1 or self.coef is not None
+        ridge = self.penalty != "firth" and self.penalty > 0
+        return ridge or self.shrinkage != 1 or self.coef is not None
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the risk score, the linear predictor; higher is worse."""
@@ -208,7 +224,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         The interval is pointwise; symmetric for survival itself ("plain"), its logarithm, or
         log(-log survival). Its variance is that of R's `survfit` on a `coxph` object, and with
         groups the infinitesimal jackknife of coefficients and baseline, summed by group. With a
-        penalty the bounds are NaN.
+        penalty, Firth's too, the bounds are NaN.
 
         Raises
         ------
@@ -261,7 +277,44 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
                 "intervals or P values: its coefficients are biased towards 0, by how much the "
                 "data do not say; fit without it for inference, or read coef_"
             )
-        return table(names or self.names, self.coef_, self.variance_, level)
+        if not self.has_errors_:
+            raise ModelError(
+                "Firth's penalised likelihood has no standard errors, intervals or P values where "
+                "rows of a patient are repeated; read coef_"
+            )
+        terms = np.eye(len(self.coef_))
+        return [
+            self.combination(name, d, level)
+            for name, d in zip(names or self.names, terms, strict=True)
+        ]
+
+    def combination(self, name: str, direction: FloatArray, level: float = 0.95) -> Coefficient:
+        """Return a linear combination of the coefficients with its interval and P value.
+
+        They are Wald's, or with Firth's penalty those of the profile; NaN without standard errors.
+
+        Parameters
+        ----------
+        name : str
+        direction : ndarray of shape (n_terms,)
+            The weight of each coefficient: for the contrast of two patients, the difference of
+            their designs.
+        """
+        b = float(direction @ self.coef_)
+        if self.profile_ is None or not self.has_errors_:
+            se = float(np.sqrt(direction @ self.variance_ @ direction))
+            return wald(name, b, se, level)
+        se = float(np.sqrt(direction @ self.information_variance_ @ direction))
+        lower, upper = self.profile_.interval(direction, se, level)
+        p = self.profile_.test(direction[None, :]).p
+        ratio, low, high = (float(np.exp(value)) for value in (b, lower, upper))
+        return Coefficient(name, b, se, ratio, low, high, p)
+
+    def test(self, columns: Sequence[int]) -> ChiSquare:
+        """Return the test that some coefficients are all 0: Wald's, or of Firth's profile."""
+        if self.profile_ is not None:
+            return self.profile_.test(np.eye(len(self.coef_))[list(columns)])
+        return quadratic(self.coef_[list(columns)], self.variance_[np.ix_(columns, columns)])
 
 
 def cluster_sums(values: FloatArray, groups: NDArray[np.int64]) -> FloatArray:

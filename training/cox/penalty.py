@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,13 @@ class PenaltyChoice:
     tried: FloatArray
     likelihood: FloatArray
     folds: int
+
+    @property
+    def end(self) -> Literal["strongest", "weakest"] | None:
+        """The end of what was tried, if that was chosen: the best may lie beyond it."""
+        if self.penalty == self.tried[0]:
+            return "strongest"
+        return "weakest" if self.penalty == self.tried[-1] else None
 
 
 def choose_penalty(

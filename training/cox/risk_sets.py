@@ -159,6 +159,35 @@ class RiskSets:
         gradient = self._of_deaths - walk.mean.sum(axis=1)
         return self._loglik(walk), gradient, information
 
+    def slope_of_information(self, coef: FloatArray, matrix: FloatArray) -> FloatArray:
+        """Return the trace of `matrix` times the information's derivative by each coefficient.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_terms,)
+        matrix : ndarray of shape (n_terms, n_terms)
+            Symmetric; with the inverse information this is the gradient of its log determinant.
+
+        Returns
+        -------
+        ndarray of shape (n_terms,)
+
+        Notes
+        -----
+        The derivative holds the third central moments of the risk sets' covariates; the trace asks
+        for those of (z - mean)' M (z - mean) with z alone, which cumulative sums yield.
+        """
+        walk = self._walk(coef)
+        MW = matrix @ self.W
+        size = np.einsum("kn,kn->n", self.W, MW)
+        mean_size = self._totals(np.stack([walk.risk, walk.risk * size]))[1][0]
+        M_mean = matrix @ walk.mean
+        of_means = np.einsum("ks,ks->s", walk.mean, M_mean)
+        crossed = np.einsum("kn,kn->n", MW, self._exposure_mean(walk, None))
+        by_patient = walk.risk * (size * self._exposure(walk, None) - 2 * crossed)
+        found: FloatArray = self.W @ by_patient + walk.mean @ (2 * of_means - mean_size)
+        return found
+
     def loglik(self, coef: FloatArray) -> float:
         """Return the log partial likelihood."""
         risk = np.exp(self.linear_predictor(coef))
@@ -279,15 +308,20 @@ class RiskSets:
             exposure[self.deaths] -= self._by_time(self.gone * inverse)[self.step]
         return exposure
 
-    def _score_residuals(self, walk: _Walk, weight: FloatArray | None) -> FloatArray:
-        """Return each patient's part of the score, each step times its weight, (n, n_terms)."""
+    def _exposure_mean(self, walk: _Walk, weight: FloatArray | None) -> FloatArray:
+        """Return the risk sets' mean covariates over each patient's exposure, (n_terms, n)."""
         inverse = 1.0 / walk.total if weight is None else weight / walk.total
-        mean = np.cumsum(self._by_time(inverse * walk.mean), axis=1)
-        exposure_mean = np.pad(mean, ((0, 0), (1, 0)))[:, self.times_passed]
+        cumulative = np.cumsum(self._by_time(inverse * walk.mean), axis=1)
+        exposure: FloatArray = np.pad(cumulative, ((0, 0), (1, 0)))[:, self.times_passed]
         if self.tied:
             taken = self._by_time(self.gone * inverse * walk.mean)
-            exposure_mean[:, self.deaths] -= taken[:, self.step]
-        residuals = walk.risk * exposure_mean - self.W * (walk.risk * self._exposure(walk, weight))
+            exposure[:, self.deaths] -= taken[:, self.step]
+        return exposure
+
+    def _score_residuals(self, walk: _Walk, weight: FloatArray | None) -> FloatArray:
+        """Return each patient's part of the score, each step times its weight, (n, n_terms)."""
+        expected = walk.risk * self._exposure(walk, weight)
+        residuals = walk.risk * self._exposure_mean(walk, weight) - self.W * expected
         own, at_death = self.W[:, self.deaths], walk.mean
         if weight is not None:
             own, at_death = own * weight, at_death * weight

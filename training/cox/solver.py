@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.cox.risk_sets import RiskSets
 
-__all__ = ["Derivatives", "Maximum", "maximise"]
+__all__ = ["Derivatives", "Maximum", "derivatives_at", "maximise"]
 
 FloatArray = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def maximise(
     step: FloatArray = np.zeros_like(coef)
     # A step on the way to infinity may overflow; it is then halved, or the iteration gives up.
     with np.errstate(all="ignore"):
-        here = at_start = _at(sets, coef, penalty)
+        here = at_start = derivatives_at(sets, coef, penalty)
         for iteration in range(1, n_iter + 1):
             try:
                 step = np.asarray(np.linalg.solve(here.information, here.gradient))
@@ -102,7 +102,7 @@ def maximise(
                 return Maximum(coef + step, not diverges, iteration, at_start, step)
             whole = step
             for _ in range(HALVINGS):
-                there = _at(sets, coef + step, penalty)
+                there = derivatives_at(sets, coef + step, penalty)
                 if there.loglik >= here.loglik - ROUNDING * abs(here.loglik):
                     break
                 step = step / 2
@@ -112,7 +112,8 @@ def maximise(
     return Maximum(coef, False, n_iter, at_start, step)
 
 
-def _at(sets: RiskSets, coef: FloatArray, penalty: float) -> Derivatives:
+def derivatives_at(sets: RiskSets, coef: FloatArray, penalty: float = 0.0) -> Derivatives:
+    """Return the log partial likelihood less a ridge, and its derivatives."""
     loglik, gradient, information = sets.derivatives(coef)
     return Derivatives(
         loglik - penalty / 2 * float(coef @ coef),

@@ -46,7 +46,7 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     relative = g.add("Sub", lp, g.const(np.array([model.center_score_])))
     hazard = g.add("Mul", same_everywhere(g, "Exp", relative), filled(-sums.hazard))
     curve(hazard, survival)
-    if model.is_shrunken:  # no variance that means anything
+    if np.isnan(V).any():  # no variance that means anything
         for bound in (lower, upper):
             g.add("Mul", survival, g.const(NAN), out=bound)
         return

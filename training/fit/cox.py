@@ -9,7 +9,8 @@ from sklearn.pipeline import Pipeline
 from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.cox.checks import levels_without_events
+from training.cox.checks import NoMaximumError, levels_without_events
+from training.cox.fit import Penalty, fit_coefficients
 from training.cox.penalty import PenaltyChoice, choose_penalty
 from training.encoding import StudyEncoder
 from training.evaluate import evaluate_by_refits
@@ -40,6 +41,31 @@ NO_INTERVALS = (
 )
 
 
+END_OF_THE_GRID = {
+    "weakest": "the ridge chosen, {:.3g}, is the weakest that was tried: shrinking does not help; "
+    "fit without --penalty to have intervals",
+    "strongest": "the ridge chosen, {:.3g}, is the strongest that was tried: the predictors "
+    "foretell next to nothing in this cohort",
+}
+NO_INTERVALS_FIRTH = (
+    "Firth's penalised likelihood gives hazard ratios with intervals, but none of a curve or a "
+    "difference: near a level without events those of its information hold too few"
+)
+NO_ERRORS_FIRTH = (
+    "coefficients by Firth's penalised likelihood have no robust variance, which repeated rows of "
+    "a patient need"
+)
+FIRTH = {
+    "kind": "Firth's penalised likelihood",
+    "what": "half the logarithm of the information's determinant is added to the log partial "
+    "likelihood, so that an effect stays finite where a level has no events",
+    "intervals": "profile of the penalised likelihood; none of curves and differences",
+    "tests": "ratios of penalised likelihoods",
+    "source": "Firth, Biometrika 80 (1993) 27; Heinze & Schemper, Biometrics 57 (2001) 114",
+}
+"""What `inference.json` says of a fit by Firth's penalised likelihood."""
+
+
 def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     """Fit a Cox model and judge it.
 
@@ -51,27 +77,25 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     """
     encoder = StudyEncoder(cohort.predictors).fit(cohort.X)
     names = tuple(term.name for term in encoder.terms_)
-    choice = None
-    penalty = settings.penalty
-    if penalty == "auto":
-        choice = choose_penalty(
-            encoder.transform(cohort.X), cohort.y, cohort.groups,
-            seed=settings.seed, ties=settings.ties,
-        )  # fmt: skip
-        penalty = choice.penalty
-    elif not penalty:
+    penalty, choice = _penalty_of(cohort, encoder, settings)
+    if not penalty:
         _refuse_levels_without_events(cohort)
+    warnings = _of_the_ridge(cohort, encoder, settings, penalty, choice)
+    model = CoxModel(names=names, ties=settings.ties, penalty=penalty)
+    pipeline = Pipeline([("encode", encoder), ("model", model)])
+    pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)  # refuses before hours of work
     judged = optimism(cohort, settings, settings.replicates) if settings.replicates else None
     factor = shrinkage_of(judged) if settings.shrink and judged else 1.0
-    model = CoxModel(names=names, ties=settings.ties, penalty=penalty, shrinkage=factor)
-    pipeline = Pipeline([("encode", encoder), ("model", model)])
-    pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)
+    if settings.shrink:
+        model.set_params(shrinkage=factor)
+        pipeline.fit(cohort.X, cohort.y, model__groups=cohort.groups)
     method = METHOD if cohort.groups is None else METHOD_CLUSTERED
     intervals: dict[str, Any] = {"available": True, "level": 0.95, "method": method}
     recorded: dict[str, Any] = {"ties": settings.ties, "seed": settings.seed}
     if penalty:
-        intervals = {"available": False, "reason": NO_INTERVALS}
         recorded["penalty"] = penalty
+        reason = NO_INTERVALS_FIRTH if penalty == "firth" else NO_INTERVALS
+        intervals = {"available": False, "reason": reason}
     if settings.shrink:
         intervals = {"available": False, "reason": NO_INTERVALS_SHRUNKEN}
         recorded["shrinkage"] = factor
@@ -79,14 +103,71 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     manifest = manifest_of(
         cohort, "cox", name, pipeline, model.sums_.times, False, intervals, recorded
     )
-    said = _shrunken(factor, settings) if settings.shrink else _penalty(penalty, choice)
+    said = _shrunken(factor, settings) if settings.shrink else _penalty(model, choice)
     inference = inference_of(pipeline, cohort, said)
+    inference["warnings"] += warnings
+    if penalty == "firth":
+        inference["penalised_likelihood"] = FIRTH
     evaluation = evaluate_by_refits(pipeline, cohort, settings.seed)
     if judged:
         evaluation["validation"] = described_optimism(cohort, judged, settings)
         if settings.shrink:
             evaluation["validation"]["notes"] = [OF_THE_UNSHRUNKEN]
     return Fitted(pipeline, cohort, manifest, inference, evaluation)
+
+
+def _penalty_of(
+    cohort: Cohort, encoder: StudyEncoder, settings: Settings
+) -> tuple[Penalty, PenaltyChoice | None]:
+    """Return the penalty that the settings give or ask to choose."""
+    if settings.penalty != "auto":
+        return settings.penalty, None
+    choice = choose_penalty(
+        encoder.transform(cohort.X), cohort.y, cohort.groups,
+        seed=settings.seed, ties=settings.ties,
+    )  # fmt: skip
+    return choice.penalty, choice
+
+
+def _of_the_ridge(
+    cohort: Cohort,
+    encoder: StudyEncoder,
+    settings: Settings,
+    penalty: Penalty,
+    choice: PenaltyChoice | None,
+) -> list[str]:
+    """Return what must be said of a ridge: an end of the grid, an effect that it alone limits.
+
+    Raises
+    ------
+    ModelError
+        If both: the size of the effect would be the grid's.
+    """
+    if not penalty or penalty == "firth":
+        return []
+    warnings = []
+    if choice and choice.end:
+        warnings.append(END_OF_THE_GRID[choice.end].format(choice.penalty))
+    try:
+        fit_coefficients(
+            encoder.transform(cohort.X), cohort.time, cohort.event,
+            names=[term.name for term in encoder.terms_], ties=settings.ties,
+        )  # fmt: skip
+    except NoMaximumError as error:
+        if choice and choice.end == "weakest":
+            raise ModelError(
+                f"penalty auto chose the weakest ridge it tried, {choice.penalty:.3g}, and without "
+                f"one {error.what}: how large that effect is would follow from the grid, not from "
+                "the data; use --penalty firth, merge the levels, or leave the predictor out with "
+                "--predictors"
+            ) from error
+        warnings.append(
+            f"without the ridge {error.what}: how large that effect is follows from the ridge, not "
+            "from the data; --penalty firth gives it an interval"
+        )
+    except ModelError:  # an alias, among whose terms the ridge shares the effect
+        pass
+    return warnings
 
 
 def shrinkage_of(judged: Optimism) -> float:
@@ -116,7 +197,8 @@ def _refuse_levels_without_events(cohort: Cohort) -> None:
     if found:
         raise ModelError(
             f"{'; '.join(found)}: the hazard ratio would be 0 or infinite; merge the level in the "
-            "study, leave the predictor out with --predictors, or shrink it with --penalty auto"
+            "study, leave the predictor out with --predictors, or keep it by Firth's penalised "
+            "likelihood with --penalty firth"
         )
 
 
@@ -133,13 +215,23 @@ def _shrunken(factor: float, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _penalty(penalty: float, choice: PenaltyChoice | None) -> dict[str, Any] | None:
-    """Return what `inference.json` says of the penalty."""
-    if not penalty:
+def _penalty(model: CoxModel, choice: PenaltyChoice | None) -> dict[str, Any] | None:
+    """Return what `inference.json` says where a penalty leaves no standard errors."""
+    if model.has_errors_:
         return None
+    if model.penalty == "firth":
+        return {
+            "kind": FIRTH["kind"],
+            "value": None,
+            "scale": FIRTH["what"],
+            "chosen": "given",
+            "tried": None,
+            "likelihood": None,
+            "why": NO_ERRORS_FIRTH,
+        }
     return {
         "kind": "ridge penalty",
-        "value": penalty,
+        "value": model.penalty,
         "scale": "half the value times the sum of squared coefficients, each per standard "
         "deviation of its term, is taken from the log partial likelihood",
         "chosen": "given"

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.pipeline import Pipeline
 
 from riskscore.design import Term, design_matrix
 from riskscore.study import Predictor
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.cox.checks import few_events
-from training.cox.hypotheses import quadratic
+from training.cox.checks import extreme_effects, few_events
 from training.cox.proportional_hazards import (
     BAND,
     ProportionalHazards,
@@ -60,25 +58,27 @@ def inference_of(
         p.name: [k for k, t in enumerate(terms) if t.column == j] for j, p in enumerate(predictors)
     }
     sums = model.sums_
+    contrasts = _contrasts(model, terms, cohort)
+    few = few_events(cohort.event, cohort.groups, terms, predictors)
     return {
         "kind": "cox",
         "ties": model.ties,
         "variance": _variance(cohort, penalty),
         "penalty": penalty,
         "coefficients": _coefficients(model, terms, predictors),
-        "contrasts": _contrasts(model, terms, cohort),
-        "covariance": None if penalty else model.variance_.tolist(),
+        "contrasts": contrasts,
+        "covariance": None if np.isnan(model.variance_).any() else model.variance_.tolist(),
         "se_model_based": None
         if penalty
         else np.sqrt(np.diag(model.information_variance_)).tolist(),
         "log_likelihood": {"model": sums.loglik, "null": model.loglik_null_},
         "tests": {name: asdict(test) for name, test in sorted(model.tests_.items())} or None,
-        "association": None if penalty else _wald(model, groups),
+        "association": None if penalty else _tests(model, groups),
         "nonlinearity": None
         if penalty
-        else _wald(model, {n: [k for k in g if terms[k].part] for n, g in groups.items()}),
+        else _tests(model, {n: [k for k in g if terms[k].part] for n, g in groups.items()}),
         "proportional_hazards": None if penalty else _proportional(pipeline, cohort, groups),
-        "warnings": few_events(cohort.event, cohort.groups, terms, predictors),
+        "warnings": [*few, *extreme_effects(contrasts)],
         "baseline": {
             "method": model.ties.capitalize(),
             "at": {t.name: c for t, c in zip(terms, model.center_.tolist(), strict=True)},
@@ -116,7 +116,7 @@ def _coefficients(
          "lower": None, "upper": None, "p": None}
         for t, b in zip(terms, model.coef_.tolist(), strict=True)
     ]  # fmt: skip
-    if not model.is_shrunken:
+    if model.has_errors_:
         rows = [asdict(c) for c in model.coefficients(tuple(t.name for t in terms), LEVEL)]
     return [row | t.to_dict(predictors) for row, t in zip(rows, terms, strict=True)]
 
@@ -127,7 +127,6 @@ def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list
     A number is compared at its upper and lower quartile among the training patients; where these
     coincide, at twice the median and the median (form "log"), or one unit above it and at it.
     """
-    z = stats.norm.ppf(0.5 + LEVEL / 2)
     found = []
     for j, p in enumerate(cohort.predictors):
         if p.is_category:
@@ -142,8 +141,7 @@ def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list
             two[:, j] = to, start
             design = design_matrix(two, cohort.predictors, terms)
             d = design[0] - design[1]
-            b = float(d @ model.coef_)
-            se = float(np.sqrt(d @ model.variance_ @ d))
+            row = asdict(model.combination(p.name, d, LEVEL))
             found.append(
                 {
                     "predictor": p.name,
@@ -151,24 +149,16 @@ def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list
                     "unit": p.unit or None,
                     "value": p.levels[int(to)] if p.is_category else to,
                     "reference": p.levels[0] if p.is_category else start,
-                    "log_hazard_ratio": b,
-                    "se": se,
-                    "hazard_ratio": float(np.exp(b)),
-                    "lower": float(np.exp(b - z * se)),
-                    "upper": float(np.exp(b + z * se)),
-                    "p": float(2 * stats.norm.sf(abs(b / se))),
+                    "log_hazard_ratio": row["coef"],
+                    **{key: row[key] for key in ("se", "hazard_ratio", "lower", "upper", "p")},
                 }
             )
     return found
 
 
-def _wald(model: CoxModel, groups: dict[str, list[int]]) -> list[dict[str, Any]]:
-    """Return Wald's test of each group of terms that has any."""
-    return [
-        {"predictor": name} | asdict(quadratic(model.coef_[k], model.variance_[np.ix_(k, k)]))
-        for name, k in groups.items()
-        if k
-    ]
+def _tests(model: CoxModel, groups: dict[str, list[int]]) -> list[dict[str, Any]]:
+    """Return the test of each group of terms that has any."""
+    return [{"predictor": name} | asdict(model.test(k)) for name, k in groups.items() if k]
 
 
 def _proportional(

@@ -180,7 +180,7 @@ def _settings(bundle: Bundle, seed: int, replicates: int) -> Settings:
     own = bundle.manifest.training["settings"]
     inference = bundle.read("inference.json")
     penalty: Any = own.get("penalty", 0.0)
-    if penalty and inference["penalty"]["tried"] is not None:
+    if penalty and penalty != "firth" and inference["penalty"]["tried"] is not None:
         penalty = "auto"
     shrink = "shrinkage" in own
     if shrink:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from riskscore.design import linear_predictor
 from riskscore.study import Predictor
 from training.cohort import Cohort
-from training.cox.fit import fit_coefficients
+from training.cox.fit import Penalty, fit_coefficients
 from training.cox.penalty import choose_penalty
 from training.cox.risk_sets import Ties
 from training.encoding import StudyEncoder
@@ -135,8 +135,10 @@ class CoxProcedure:
         X, time, event = cohort.X[rows], cohort.time[rows], cohort.event[rows]
         encoder = StudyEncoder(self.predictors).fit(X)
         design = encoder.transform(X)
-        penalty = self.settings.penalty
-        if penalty == "auto":
+        penalty: Penalty
+        if self.settings.penalty != "auto":
+            penalty = self.settings.penalty
+        else:
             # The copies of a patient must share a fold.
             who = rows if cohort.groups is None else cohort.groups[rows]
             y = cohort.y[rows]
@@ -155,7 +157,7 @@ def fit_lean(
     time: FloatArray,
     event: NDArray[np.bool_],
     ties: Ties,
-    penalty: float,
+    penalty: Penalty,
     start: FloatArray | None = None,
 ) -> CoxRefit:
     """Fit a Cox model as `CoxModel` does, for its predictions alone."""
