@@ -167,16 +167,26 @@ def cohort_line(cohort: Cohort) -> str:
 
 
 def coefficient_lines(inference: dict[str, Any]) -> list[str]:
-    """Return the table of a Cox model as aligned lines; with a penalty, hazard ratios alone."""
+    """Return the table of a Cox model as aligned lines; with a penalty, hazard ratios alone.
+
+    A spline has one line: its upper quartile against its lower.
+    """
+    contrasts = {c["predictor"]: c for c in inference["contrasts"]}
+    rows: list[tuple[str, dict[str, Any]]] = []
+    for c in inference["coefficients"]:
+        told = contrasts[c["predictor"]]
+        if not c["knots"]:
+            rows.append((c["term"], c))
+        elif not c["part"]:
+            between = f"{told['value']:.4g} vs {told['reference']:.4g}"
+            rows.append((f"{c['predictor']}, {between}", told))
     if inference["penalty"]:
         lines = [f"  {'':<30}{'HR':>7}"]
-        return lines + [
-            f"  {c['term']:<30}{c['hazard_ratio']:>7.3f}" for c in inference["coefficients"]
-        ]
+        return lines + [f"  {name:<30}{row['hazard_ratio']:>7.3f}" for name, row in rows]
     lines = [f"  {'':<30}{'HR':>7}   {'95 % CI':<16}{'P':>8}"]
-    for c in inference["coefficients"]:
-        interval = f"{c['lower']:.3f} to {c['upper']:.3f}"
-        lines.append(f"  {c['term']:<30}{c['hazard_ratio']:>7.3f}   {interval:<16}{_p(c['p']):>8}")
+    for name, row in rows:
+        interval = f"{row['lower']:.3f} to {row['upper']:.3f}"
+        lines.append(f"  {name:<30}{row['hazard_ratio']:>7.3f}   {interval:<16}{_p(row['p']):>8}")
     return lines
 
 

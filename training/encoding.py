@@ -15,7 +15,7 @@ from riskscore.design import Term, design_matrix, terms
 from riskscore.errors import ModelError
 from riskscore.study import DEFAULT_KNOTS, Predictor
 
-__all__ = ["StudyEncoder", "spline_knots"]
+__all__ = ["StudyEncoder", "compared_values", "spline_knots"]
 
 FloatArray = NDArray[np.float64]
 
@@ -74,6 +74,25 @@ class StudyEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the terms."""
         return np.array([term.name for term in self.terms_], dtype=object)
+
+
+def compared_values(x: FloatArray, form: str) -> tuple[float, float]:
+    """Return the two values of a number at which its effect is told, the higher first.
+
+    They are its upper and lower quartile; where these coincide, twice the median and the median
+    (form "log"), or one unit above it and the median.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_patients,)
+        Values of the training patients.
+    form : str
+        As the study declares it.
+    """
+    low, middle, high = np.quantile(x, [0.25, 0.5, 0.75]).tolist()
+    if low == high:
+        return 2 * middle if form == "log" else middle + 1, middle
+    return high, low
 
 
 def spline_knots(x: FloatArray, n_knots: int, name: str = "the predictor") -> tuple[float, ...]:

@@ -49,7 +49,14 @@ for (name in names(cohorts)) for (n in 3:7) {
   back <- diag(1 / apply(b, 2, sd)) %*% backsolve(qr.R(parts), diag(ncol(b))) * sqrt(nrow(d))
   fit <- coxph(Surv(d$time, d$event) ~ q,
                control = coxph.control(eps = 1e-14, toler.chol = 1e-16, iter.max = 100))
-  skewed[[length(skewed) + 1]] <- list(cohort = name, n_knots = n, knots = as.numeric(k),
+  b_hat <- c(back %*% coef(fit)); v <- back %*% vcov(fit) %*% t(back)
+  quartiles <- quantile(d$x, c(0.25, 0.75), names = FALSE)
+  between <- c(matrix(Hmisc::rcspline.eval(quartiles, knots = k, inclx = TRUE), 2)[2, ] -
+               matrix(Hmisc::rcspline.eval(quartiles, knots = k, inclx = TRUE), 2)[1, ])
+  wald <- function(j) c(b_hat[j] %*% solve(v[j, j, drop = FALSE], b_hat[j], tol = 1e-30))
+  skewed[[length(skewed) + 1]] <- list(quartiles = quartiles, log_hazard_ratio = sum(between * b_hat),
+    contrast_se = sqrt(c(between %*% v %*% between)), joint = wald(seq_along(b_hat)),
+    nonlinear = wald(seq_along(b_hat)[-1]), cohort = name, n_knots = n, knots = as.numeric(k),
     coef = c(back %*% coef(fit)), se = sqrt(diag(back %*% vcov(fit) %*% t(back))),
     loglik = fit$loglik)
 }

@@ -93,7 +93,7 @@ def maximise_firth(
         moves = np.eye(len(coef)) if free is None else free
         curvature = moves.T @ information @ moves
         for iteration in range(1, N_ITER + 1):
-            along = np.linalg.solve(curvature, moves.T @ gradient)
+            along = np.asarray(np.linalg.solve(curvature, moves.T @ gradient), dtype=np.float64)
             step = moves @ along
             if float(along @ curvature @ along) < tol:
                 return FirthMaximum(coef + step, here, iteration)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["ChiSquare", "Coefficient", "chi_square", "quadratic", "wald"]
+__all__ = ["ChiSquare", "Coefficient", "chi_square", "quadratic", "ratios", "wald"]
 
 FloatArray = NDArray[np.float64]
 
@@ -59,13 +59,12 @@ def quadratic(values: FloatArray, variance: FloatArray) -> ChiSquare:
 
 def wald(name: str, coef: float, se: float, level: float = 0.95) -> Coefficient:
     """Return a coefficient with Wald's interval and P value."""
-    z = stats.norm.ppf(0.5 + level / 2)
-    return Coefficient(
-        term=name,
-        coef=coef,
-        se=se,
-        hazard_ratio=float(np.exp(coef)),
-        lower=float(np.exp(coef - z * se)),
-        upper=float(np.exp(coef + z * se)),
-        p=float(2 * stats.norm.sf(abs(coef / se))),
-    )
+    half = float(stats.norm.ppf(0.5 + level / 2)) * se
+    p = float(2 * stats.norm.sf(abs(coef / se)))
+    return Coefficient(name, coef, se, *ratios(coef, coef - half, coef + half), p)
+
+
+def ratios(coef: float, lower: float, upper: float) -> tuple[float, float, float]:
+    """Return hazard ratios; infinity beyond what a number can hold, as of a spline's part."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(coef)), float(np.exp(lower)), float(np.exp(upper))

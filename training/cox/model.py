@@ -15,7 +15,7 @@ from riskscore.design import linear_predictor, row_products
 from riskscore.errors import ModelError
 from training.cox.baseline_variance import clustered, model_based
 from training.cox.fit import CoefficientFit, Penalty, fit_coefficients
-from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, wald
+from training.cox.hypotheses import ChiSquare, Coefficient, chi_square, quadratic, ratios, wald
 from training.cox.risk_sets import TIES, RiskSets, RiskSetSums, Ties
 
 __all__ = ["SCALES", "CoxModel", "Scale", "cluster_sums"]
@@ -307,8 +307,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         se = float(np.sqrt(direction @ self.information_variance_ @ direction))
         lower, upper = self.profile_.interval(direction, se, level)
         p = self.profile_.test(direction[None, :]).p
-        ratio, low, high = (float(np.exp(value)) for value in (b, lower, upper))
-        return Coefficient(name, b, se, ratio, low, high, p)
+        return Coefficient(name, b, se, *ratios(b, lower, upper), p)
 
     def test(self, columns: Sequence[int]) -> ChiSquare:
         """Return the test that some coefficients are all 0: Wald's, or of Firth's profile."""

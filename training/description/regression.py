@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from scipy import stats
 from scipy.linalg import LinAlgWarning
 
@@ -14,8 +15,8 @@ from riskscore.design import Term
 from riskscore.errors import ModelError
 from riskscore.study import Predictor
 from training.cohort import Cohort
-from training.cox import Coefficient, CoxModel
-from training.encoding import StudyEncoder
+from training.cox import CoxModel
+from training.encoding import StudyEncoder, compared_values
 
 __all__ = ["regression"]
 
@@ -32,9 +33,12 @@ def regression(cohort: Cohort, together: Sequence[str] | None = None) -> dict[st
     Returns
     -------
     dict
-        `rows` has one entry a term, in the study's order; hazard ratios are of the level against
-        the reference, of one unit of a number, or of a factor e of one in logarithms. A model
-        that cannot be estimated is None in its rows and is named with the reason in `refused`.
+        `rows` has one entry a level after the reference and one a number, in the study's order.
+        Hazard ratios are of the level against the reference, of one unit of a number, of a factor
+        e of one in logarithms, or of a spline between its quartiles: there `p` is of the joint
+        test of its parts, `joint` is that test, and `nonlinearity` that of its curved parts. A
+        model that cannot be estimated is None in its rows and is named with the reason in
+        `refused`.
     """
     refused: dict[str, str] = {}
     alone: dict[str, dict[str, Any]] = {}
@@ -60,12 +64,8 @@ def regression(cohort: Cohort, together: Sequence[str] | None = None) -> dict[st
         "patients": len(cohort.time),
         "events": int(cohort.event.sum()),
         "rows": [
-            {
-                **_names(term, cohort.predictors[term.column]),
-                "univariable": alone.get(term.name),
-                "multivariable": joint.get(term.name),
-            }
-            for term in StudyEncoder(cohort.predictors).fit(cohort.X).terms_
+            {**names, "univariable": alone.get(name), "multivariable": joint.get(name)}
+            for name, names in _rows(cohort).items()
         ],
         "univariable_tests": overall,
         "multivariable_predictors": [p.name for p in chosen],
@@ -84,24 +84,62 @@ def _fit(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", LinAlgWarning)
-            model = CoxModel().fit(design, cohort.y, cohort.groups)
+            names = tuple(term.name for term in encoder.terms_)
+            model = CoxModel(names=names).fit(design, cohort.y, cohort.groups)
     except LinAlgWarning as warning:
         raise ModelError(f"the likelihood has no maximum that can be told [{warning}]") from warning
-    names = tuple(term.name for term in encoder.terms_)
-    rows: list[Coefficient] = model.coefficients(names)
     statistic = 2 * (model.sums_.loglik - model.loglik_null_)
     test = {
         "name": "likelihood ratio",
         "statistic": statistic,
-        "df": len(names),
-        "p": float(stats.chi2.sf(statistic, len(names))),
+        "df": len(encoder.terms_),
+        "p": float(stats.chi2.sf(statistic, len(encoder.terms_))),
     }
-    return {row.term: asdict(row) for row in rows}, test
+    return _effects(cohort, chosen, encoder, model), test
 
 
-def _names(term: Term, predictor: Predictor) -> dict[str, Any]:
+def _effects(
+    cohort: Cohort, chosen: Sequence[Predictor], encoder: StudyEncoder, model: CoxModel
+) -> dict[str, dict[str, Any]]:
+    """Return the effects of a model by the name of their row; a spline has one."""
+    terms = encoder.terms_
+    effects: dict[str, dict[str, Any]] = {}
+    for row in model.coefficients():
+        effects[row.term] = asdict(row)
+    for j, predictor in enumerate(chosen):
+        parts = [k for k, term in enumerate(terms) if term.column == j]
+        if predictor.form != "spline" or predictor.is_category:
+            continue
+        values = cohort.X[:, cohort.predictors.index(predictor)]
+        two = np.zeros((2, len(chosen)))
+        two[:, j] = compared_values(values, predictor.form)
+        design = encoder.transform(two)
+        joint = model.test(parts)
+        for k in parts:
+            del effects[terms[k].name]
+        effects[predictor.name] = asdict(
+            model.combination(predictor.name, design[0] - design[1])
+        ) | {
+            "p": joint.p,
+            "joint": asdict(joint),
+            "nonlinearity": asdict(model.test(parts[1:])),
+        }
+    return effects
+
+
+def _rows(cohort: Cohort) -> dict[str, dict[str, Any]]:
+    """Return what each row is called, by its name."""
+    rows = {}
+    for term in StudyEncoder(cohort.predictors).fit(cohort.X).terms_:
+        if term.part == 0:
+            rows[term.name] = _names(term, cohort)
+    return rows
+
+
+def _names(term: Term, cohort: Cohort) -> dict[str, Any]:
+    predictor = cohort.predictors[term.column]
     category = term.level is not None
-    return {
+    names: dict[str, Any] = {
         "term": term.name,
         "predictor": predictor.name,
         "label": predictor.label,
@@ -110,3 +148,7 @@ def _names(term: Term, predictor: Predictor) -> dict[str, Any]:
         "unit": None if category else predictor.unit,
         "form": term.form,
     }
+    if term.form == "spline":
+        compared = compared_values(cohort.X[:, term.column], predictor.form)
+        names |= {"compared": list(compared), "knots": list(term.knots)}
+    return names

@@ -57,7 +57,10 @@ def term_labels(
     lines: list[tuple[str, dict[str, Any] | None]] = []
     predictor = ""
     for row in rows:
-        if row["level"] is None:
+        if row["form"] == "spline":
+            high, low = row["compared"]
+            lines.append((f"{row['label']}, {high:.4g} vs {low:.4g} {row['unit']}", row))
+        elif row["level"] is None:
             per = "e-fold" if row["form"] == "log" else row["unit"]
             lines.append((f"{row['label']}, per {per}", row))
         else:
@@ -199,9 +202,30 @@ def _regression(outcome: dict[str, Any], left_out: dict[str, str]) -> Section:
             f"Multivariable likelihood ratio {test['statistic']:.2f}, {test['df']} df, "
             f"P {p_text(test['p'])}; {found['events'] / test['df']:.1f} events per term."
         )
+    notes += [note for row in found["rows"] if row["form"] == "spline" for note in _curved(row)]
     notes += [f"{k}: in no model, {reason}." for k, reason in left_out.items()]
     notes += [f"{k}: not estimated; {reason}." for k, reason in found["refused"].items()]
     return Section(f"{outcome['label']}: hazard ratios", header, tuple(rows), tuple(notes))
+
+
+def _curved(row: dict[str, Any]) -> list[str]:
+    """Return the tests of a spline in words."""
+    tests = [
+        f"{name} {_chi_square(model['joint'])}, "
+        f"of no curvature {_chi_square(model['nonlinearity'])}"
+        for name in ("univariable", "multivariable")
+        if (model := row[name]) is not None
+    ]
+    if not tests:
+        return []
+    return [
+        f"{row['label']} is a restricted cubic spline with {len(row['knots'])} knots, its upper "
+        f"quartile against its lower; P of no effect at all: {'; '.join(tests)} (Wald)."
+    ]
+
+
+def _chi_square(test: dict[str, Any]) -> str:
+    return f"{test['chi_square']:.2f}, {test['df']} df, P {p_text(test['p'])}"
 
 
 def _responses(description: dict[str, Any]) -> Section:

@@ -20,6 +20,7 @@ from training.cox.proportional_hazards import (
     proportional_hazards,
     smooth,
 )
+from training.encoding import compared_values
 
 __all__ = ["inference_of"]
 
@@ -110,32 +111,36 @@ def _variance(cohort: Cohort, penalty: dict[str, Any] | None) -> str:
 def _coefficients(
     model: CoxModel, terms: tuple[Term, ...], predictors: tuple[Predictor, ...]
 ) -> list[dict[str, Any]]:
-    """Return the rows, with what `riskscore.design.read_terms` needs."""
-    rows = [
-        {"term": t.name, "coef": b, "se": None, "hazard_ratio": float(np.exp(b)),
-         "lower": None, "upper": None, "p": None}
-        for t, b in zip(terms, model.coef_.tolist(), strict=True)
-    ]  # fmt: skip
+    """Return the rows, with what `riskscore.design.read_terms` needs.
+
+    A part of a spline has no hazard ratio: no patient differs from another by one part alone.
+    """
+    none = dict.fromkeys(("se", "hazard_ratio", "lower", "upper", "p"))
     if model.has_errors_:
         rows = [asdict(c) for c in model.coefficients(tuple(t.name for t in terms), LEVEL)]
-    return [row | t.to_dict(predictors) for row, t in zip(rows, terms, strict=True)]
+    else:
+        rows = [
+            {"term": t.name, "coef": b, **none, "hazard_ratio": float(np.exp(b))}
+            for t, b in zip(terms, model.coef_.tolist(), strict=True)
+        ]
+    of_a_part = dict.fromkeys(("hazard_ratio", "lower", "upper"))
+    return [
+        row | (of_a_part if t.knots else {}) | t.to_dict(predictors)
+        for row, t in zip(rows, terms, strict=True)
+    ]
 
 
 def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list[dict[str, Any]]:
     """Return hazard ratios a reader can picture: level against reference, or across the middle.
 
-    A number is compared at its upper and lower quartile among the training patients; where these
-    coincide, at twice the median and the median (form "log"), or one unit above it and at it.
+    A number is compared at the two values of `compared_values`.
     """
     found = []
     for j, p in enumerate(cohort.predictors):
         if p.is_category:
             pairs = [(float(i), 0.0) for i in range(1, len(p.levels))]
         else:
-            low, middle, high = np.quantile(cohort.X[:, j], [0.25, 0.5, 0.75]).tolist()
-            if low == high:
-                low, high = middle, 2 * middle if p.form == "log" else middle + 1
-            pairs = [(high, low)]
+            pairs = [compared_values(cohort.X[:, j], p.form)]
         for to, start in pairs:
             two = np.repeat(cohort.X[:1], 2, axis=0)
             two[:, j] = to, start
