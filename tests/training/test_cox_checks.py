@@ -69,6 +69,33 @@ def test_a_separating_column_is_refused_and_a_ridge_is_the_remedy() -> None:
         assert np.isfinite(CoxModel(penalty=1.0).fit(unit * z[:, None], y).coef_).all()
 
 
+def test_a_term_that_no_event_can_judge_is_refused() -> None:
+    """All rows with it leave before the first event: the likelihood is flat along it."""
+    z, y = outcomes()
+    early = (np.arange(len(z)) < 4).astype(float)
+    y["event"][:4], y["time"][:4] = False, 0.5
+    with pytest.raises(ModelError, match=r"coefficient of early \(4 rows, 0 events\) runs away"):
+        CoxModel(names=("z", "early")).fit(np.column_stack([z, early]), y)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 500])
+def test_a_rare_level_is_refused_only_where_it_separates(rows: int) -> None:
+    """Its share of the patients decides nothing: one row with an event among 5,000 is an estimate.
+
+    Coefficients were believed up to 15 per standard deviation, for one row in 5,000 up to 1,060.
+    """
+    random = np.random.default_rng(3)
+    z = (np.arange(5000) < rows).astype(float)
+    time, event = random.exponential(1, 5000), random.random(5000) < 0.5
+    event[:rows] = np.arange(rows) == 0  # one event, at the last moment of the level
+    time[0] = time[:rows].max()
+    model = CoxModel(names=("rare",)).fit(z[:, None], Surv.from_arrays(event, time))
+    assert np.isfinite(model.variance_).all()
+    event[0] = False
+    with pytest.raises(ModelError, match=rf"rare \({rows} rows, 0 events\) runs away"):
+        CoxModel(names=("rare",)).fit(z[:, None], Surv.from_arrays(event, time))
+
+
 def test_too_few_patients_for_a_robust_variance_are_refused() -> None:
     """Two patients cannot tell the errors of two coefficients."""
     z, y = outcomes()

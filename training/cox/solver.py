@@ -25,6 +25,11 @@ way to a maximum at infinity every step changes one by about 1, however little t
 near a finite maximum a step of 1e-5 standard errors changes none by more than 1e-5 of its error."""
 
 
+FLAT = 1e-12
+"""Information in the direction that has least, of that which has most: below it the likelihood is
+the same everywhere along the direction, as where two groups are never at risk together."""
+
+
 @dataclass(frozen=True)
 class Derivatives:
     """The log partial likelihood less its penalty, and its derivatives, the second negated."""
@@ -93,11 +98,14 @@ def maximise(
             try:
                 step = np.asarray(np.linalg.solve(here.information, here.gradient))
             except np.linalg.LinAlgError:
-                return Maximum(coef, False, iteration, at_start, here.gradient)
+                return Maximum(coef, False, iteration, at_start, _flattest(here.information)[1])
             decrement = float(step @ here.gradient)
             if not -tol < decrement < np.inf:  # no maximum ahead, or not a number
                 return Maximum(coef, False, iteration, at_start, step)
             if decrement < tol:
+                share, direction = _flattest(here.information)
+                if share < FLAT:
+                    return Maximum(coef, False, iteration, at_start, direction)
                 diverges = float(np.abs(step @ sets.W).max()) > DIVERGING
                 return Maximum(coef + step, not diverges, iteration, at_start, step)
             whole = step
@@ -120,3 +128,11 @@ def derivatives_at(sets: RiskSets, coef: FloatArray, penalty: float = 0.0) -> De
         gradient - penalty * coef,
         information + penalty * np.eye(len(coef)),
     )
+
+
+def _flattest(information: FloatArray) -> tuple[float, FloatArray]:
+    """Return the direction with least information, and its share of that with most."""
+    if not np.isfinite(information).all():
+        return 0.0, np.ones(len(information))
+    values, vectors = np.linalg.eigh(information)
+    return float(values[0] / values[-1]) if values[-1] > 0 else 0.0, vectors[:, 0]
