@@ -7,6 +7,7 @@ Every error this package raises on purpose is one of these::
     +-- InputError        patients or a cohort break a rule (lists every one)
     +-- BundleError       a model on disk is missing, damaged or of another format
     +-- ModelError        the model cannot answer what was asked, or cannot be fitted
+    +-- AnswerError       what the model answered is no survival; nobody is shown it
 
 All are `ValueError` too, so that callers without this module can catch them.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 __all__ = [
     "SHOWN",
+    "AnswerError",
     "BundleError",
     "InputError",
     "ModelError",
@@ -121,3 +123,7 @@ class BundleError(RiskscoreError):
 
 class ModelError(RiskscoreError):
     """The model cannot answer what was asked of it, or cannot be fitted."""
+
+
+class AnswerError(RiskscoreError):
+    """What the model answered is no survival: the bundle or the machine is broken."""

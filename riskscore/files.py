@@ -40,7 +40,7 @@ DIGITS = 18
 """Of a whole number in JSON; a double has 17."""
 
 LONGEST_NUMBER = 400
-"""Characters of a number in JSON."""
+"""Digits of any number in JSON."""
 
 # A pipe must not be waited for, and a file descriptor is nobody's but ours.
 _FLAGS = os.O_RDONLY | sum(
@@ -161,9 +161,9 @@ def parse_json(data: bytes, where: str) -> Any:
             data.decode("utf-8"),
             object_pairs_hook=_table,
             parse_constant=_no_number,
+            parse_int=_int,
             # Looked at one by one, which takes ten times as long, only where one may be too large.
             parse_float=_float if long else None,
-            parse_int=_int if long else None,
         )
         if _HALF_CHARACTER.search(data):  # a pair of halves is a character, one alone is not
             json.dumps(content, ensure_ascii=False).encode()
@@ -299,7 +299,7 @@ def _no_number(text: str) -> float:
 
 def _has_long_number(data: bytes) -> bool:
     digits = data.translate(_DIGITS)
-    return b"0" * (DIGITS + 1) in digits or b"e000" in digits or b"e+000" in digits
+    return b"0" * LONGEST_NUMBER in digits or b"e000" in digits or b"e+000" in digits
 
 
 def _float(text: str) -> float:

@@ -7,6 +7,7 @@ import onnxruntime as ort
 from riskscore.bundle import Bundle
 from riskscore.errors import BundleError
 from riskscore.graph_check import check_graph
+from riskscore.manifest import CONTENT_HASH
 from riskscore.onnx_file import OnnxError, read_graph
 
 __all__ = ["OUTPUTS", "ROWS_AT_ONCE", "open_graph"]
@@ -67,6 +68,9 @@ def _check_agreement(bundle: Bundle, session: ort.InferenceSession) -> None:
         differ.append("times")
     if session.get_inputs()[0].shape[1] != len(bundle.manifest.predictors):
         differ.append("number of predictors")
+    own = stated.get(CONTENT_HASH)
+    if not differ and own is not None and own != bundle.manifest.content_hash:
+        differ.append("hash")
     if differ:
         raise BundleError(
             f"{bundle.path}: manifest.json does not describe model.onnx (its {', '.join(differ)}); "

@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
-from riskscore.envelope import Envelope
 from riskscore.errors import BundleError, StudyError
+from riskscore.manifest_check import check_content
 from riskscore.study import Outcome, Predictor, Study
 
-__all__ = ["FORMAT", "Manifest", "json_bytes"]
+__all__ = ["CONTENT_HASH", "FORMAT", "Manifest", "json_bytes"]
 
 FORMAT = 1
 """Format of a bundle, in `manifest.json`. Raise it by one when a reader of the old format would
 misread the new one: a key changes its meaning or unit, a required key or file is added, the ONNX
 inputs or outputs change. A new optional key does not raise it. An older format stays readable, and
 a bundle of each stays among the tests."""
+
+CONTENT_HASH = "manifest_sha256"
+"""Property of the graph that holds `Manifest.content_hash`. Bundles of format 1 may lack it."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,16 @@ class Manifest:
         content = {key: value for key, value in self.to_dict().items() if key != "created"}
         return "sha256:" + hashlib.sha256(_canonical(content)).hexdigest()
 
+    @property
+    def content_hash(self) -> str:
+        """Hash of all the manifest says of the model: of all but `files` and `created`.
+
+        The graph holds it, so that no other manifest can be put before it.
+        """
+        left_out = ("created", "files")
+        content = {key: value for key, value in self.to_dict().items() if key not in left_out}
+        return hashlib.sha256(_canonical(content)).hexdigest()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as `manifest.json` holds it."""
         content = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -137,6 +148,10 @@ class Manifest:
             "statement": self.statement,
         }
 
+    def properties(self) -> dict[str, str]:
+        """Return what an export writes into the graph: the essentials, and the manifest's hash."""
+        return {**self.essentials(), CONTENT_HASH: self.content_hash}
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], where: str) -> Manifest:
         """Read a manifest, or raise `BundleError` saying what is missing."""
@@ -149,10 +164,10 @@ class Manifest:
         values = {name: content[name] for name in known}
         try:
             values["study"] = Study.from_dict(content["study"], f"{where}/manifest.json")
+            check_content(content, values["study"])
             values["times"] = tuple(float(t) for t in content["times"])
             for name in ("at_risk", "at_risk_at_horizons"):
                 values[name] = tuple(int(n) for n in content[name])
-            _check_shape(content, values["study"])
         except (StudyError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else error
             raise BundleError(f"{where}: manifest.json cannot be read: {reason}") from error
@@ -165,35 +180,12 @@ def json_bytes(content: object, indent: int | None = 1) -> bytes:
     return (text + "\n").encode()
 
 
-def _check_shape(content: Mapping[str, Any], study: Study) -> None:
-    """Use what prediction will use, so that a manifest without it is refused when it is read."""
-    times = np.array(content["times"], dtype=float)
-    if not len(times):
-        raise ValueError("times is empty")
-    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-        raise ValueError("times must be finite and ascend")
-    horizons = next(iter(study.outcomes.values())).horizons
-    if horizons[-1] > content["follow_up_limit"]:
-        raise ValueError("follow_up_limit must reach every horizon")
-    if len(content["at_risk"]) != len(times):
-        raise ValueError("at_risk must have one count for each of times")
-    if len(content["at_risk_at_horizons"]) != len(horizons):
-        raise ValueError("at_risk_at_horizons must have one count for each horizon")
-    groups = content["risk_groups"]
-    cuts = np.array(groups["cut_points"], dtype=float)
-    if not isinstance(groups["labels"], list) or len(groups["labels"]) != len(cuts) + 1:
-        raise ValueError("risk_groups must have one label more than cut_points")
-    if (np.diff(cuts) <= 0).any():
-        raise ValueError("risk_groups.cut_points must ascend")
-    Envelope(content["envelope"], tuple(study.predictors.values()))
-    for name in ("files", "training"):
-        if not isinstance(content[name], dict):
-            raise TypeError(f"{name} must be a table")
-    bool(content["intervals"]["available"])
-
-
 def _canonical(content: object) -> bytes:
-    return json.dumps(_finite(content), sort_keys=True, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a number that is not finite
+        text = json.dumps(_finite(content), sort_keys=True, separators=(",", ":"))
+    return text.encode()
 
 
 def _finite(content: Any) -> Any:

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskscore import curves
+from riskscore.answer_check import check_bounds, check_curves, check_differences
 from riskscore.bundle import Bundle, open_bundle
 from riskscore.comparison import Comparison, Contrast, contrast_of
 from riskscore.equation import CoxEquation
-from riskscore.errors import BundleError, ModelError, Problem
+from riskscore.errors import AnswerError, BundleError, ModelError, Problem
 from riskscore.explanation import Explanation, Shares, shares_of
 from riskscore.graph import OUTPUTS, ROWS_AT_ONCE, open_graph
 from riskscore.manifest import Manifest
@@ -28,6 +29,7 @@ from riskscore.patients import Patients, read_patients
 from riskscore.prediction import Answer, Prediction
 from riskscore.records import checked, encode_records, encode_times
 from riskscore.review import Review, review_of
+from riskscore.self_test import self_test
 from riskscore.sensitivity import SENSITIVITY, Sensitivity
 from riskscore.study import Predictor
 
@@ -92,6 +94,7 @@ class RiskModel:
         self._cuts: FloatArray = np.array(self.manifest.risk_groups["cut_points"], dtype=float)
         self._groups: list[str] = self.manifest.risk_groups["labels"]
         self._notes = Notes(self.manifest)
+        self_test(self)
 
     def __repr__(self) -> str:
         return f"RiskModel({self.manifest.id!r}, {self.digest[:19]}...)"
@@ -216,7 +219,7 @@ class RiskModel:
             )
         try:
             return CoxEquation(self.bundle.read("inference.json"), self._predictors)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"{self.bundle.path}: inference.json lacks what a comparison needs ({error}); fit "
                 "the model again with this version"
@@ -269,7 +272,9 @@ class RiskModel:
         self, X: FloatArray, problems: list[Problem], times: Iterable[float] | None
     ) -> Contrast:
         when, wrong = self._when(times)
-        return contrast_of(self, checked(X, [*wrong, *problems]), when)
+        contrast = contrast_of(self, checked(X, [*wrong, *problems]), when)
+        check_differences(contrast.difference, contrast.difference_lower, contrast.difference_upper)
+        return contrast
 
     def _shares(self, X: FloatArray, problems: list[Problem], time: float | None) -> Shares:
         when, wrong = self._when(None if time is None else [time])
@@ -324,23 +329,47 @@ class RiskModel:
             On `manifest.times`; the bounds are NaN where the model has no interval.
         risk_score : ndarray of shape (n_patients,)
             Higher is worse.
+
+        Raises
+        ------
+        AnswerError
+            If they are no survival.
         """
+        survival, lower, upper, score = self.raw_curves(X)
+        check_curves(survival, score)
+        check_bounds(survival, lower, upper)
+        return survival, lower, upper, score
+
+    def raw_curves(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return what the graph says, unchecked, as `curves`: NaN for a row that is no patient."""
         parts = [
-            self._session.run(OUTPUTS, {"x": X[start : start + ROWS_AT_ONCE]})
-            for start in range(0, len(X), ROWS_AT_ONCE)
+            self._run(X[start : start + ROWS_AT_ONCE]) for start in range(0, len(X), ROWS_AT_ONCE)
         ]
         survival, lower, upper, score = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return survival, lower, upper, score
+
+    def _run(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        try:
+            survival, lower, upper, score = self._session.run(OUTPUTS, {"x": X})
+        except Exception as error:  # onnxruntime's errors share no public base
+            raise AnswerError(
+                "the model's graph fails; restore the bundle, or fit the model again"
+            ) from error
         return survival, lower, upper, score
 
     def _reduced(
         self, X: FloatArray, position: NDArray[np.intp], early: bool
     ) -> tuple[FloatArray, ...]:
         """Return what an answer keeps of the curves, which can be long."""
-        survival, lower, upper, score = self._session.run(OUTPUTS, {"x": X})
+        survival, lower, upper, score = self._run(X)
+        check_curves(survival, score)
+        at = curves.at(survival, position, early)
+        low, high = curves.at(lower, position, early), curves.at(upper, position, early)
+        check_bounds(at, low, high)
         return (
-            curves.at(survival, position, early),
-            curves.at(lower, position, early),
-            curves.at(upper, position, early),
+            at,
+            low,
+            high,
             curves.median(survival, self._possible_medians),
             curves.restricted_mean(survival, self._widths),
             score,
@@ -352,7 +381,7 @@ def _sensitivity(bundle: Bundle) -> Sensitivity | None:
         return None
     try:
         return Sensitivity(bundle.read(SENSITIVITY), bundle.manifest.predictors)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise BundleError(
             f"{bundle.path}: {SENSITIVITY} cannot be read: {error}; write the bundle again"
         ) from error

@@ -69,14 +69,20 @@ class Sensitivity:
         self._weights: FloatArray = np.cumprod([1, *sizes[:0:-1]])[::-1].astype(float)
         # Most ask for the same times.
         self._positions = lru_cache(maxsize=64)(self._positions_of)
+        if not (np.diff(self.times) > 0).all():
+            raise ValueError("its times must ascend")
         shape = (math.prod(sizes), len(self.times))
         self._survival = {
             name: _array(content["survival"][name], shape) for name in ("least", "most", *ENVELOPE)
         }
         self._differences = {
-            level: (_array(span["least"], shape), _array(span["most"], shape))
+            level: (_array(span["least"], shape, -1.0), _array(span["most"], shape, -1.0))
             for level, span in content["differences"].items()
         }
+        pairs = [("least", "most"), ENVELOPE]
+        ranges = [tuple(self._survival[name] for name in pair) for pair in pairs]
+        if any((least > most).any() for least, most in [*ranges, *self._differences.values()]):
+            raise ValueError("its least must not be above its most")
 
     def envelope(self, X: FloatArray, times: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the lowest lower and the highest upper bound over the draws.
@@ -122,8 +128,10 @@ class Sensitivity:
         return curves.positions(self.times, np.array(times))
 
 
-def _array(values: object, shape: tuple[int, int]) -> FloatArray:
+def _array(values: object, shape: tuple[int, int], least: float = 0.0) -> FloatArray:
     found = np.array(values, dtype=float)
     if found.shape != shape:
         raise ValueError(f"must have {shape[0]} combinations by {shape[1]} times")
+    if not ((found >= least) & (found <= 1.0)).all():
+        raise ValueError(f"must have values from {least:g} to 1")
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from riskscore import load_model
 from riskscore.bundle import (
     HASHED,
     find_bundle,
@@ -85,7 +86,7 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
         ({"format": 0}, "bundle format 0, .*write the bundle again"),
         ({"format": None}, "bundle format None"),
         ({"times": None, "kind": None}, "manifest.json lacks kind, times"),
-        ({"times": ["x"]}, "manifest.json cannot be read: could not convert"),
+        ({"times": ["x"]}, "manifest.json cannot be read: times must be a finite number"),
         ({"study": {"format": 1}}, r"manifest.json cannot be read: (.|\n)*study is required"),
         ({"times": []}, "manifest.json cannot be read: times is empty"),
         ({"times": [3, 2, 5]}, "times must be finite and ascend"),
@@ -103,9 +104,30 @@ def test_a_truncated_or_missing_file_is_refused(copy: Path, name: str) -> None:
         ({"envelope": {"ranges": {}, "combinations": [[0]]}}, "one level a category"),
         ({"risk_groups": {"labels": ["low"]}}, "manifest.json cannot be read: no 'cut_points'"),
         ({"risk_groups": {"labels": ["low"], "cut_points": [1]}}, "one label more than cut_points"),
-        ({"files": {"model.onnx": "0"}}, "no hash of evaluation.json, inference.json"),
+        ({"format": True}, "bundle format True, this version reads 1"),
+        ({"id": "deb-tace-hcc/ttp/cox"}, "id must be deb-tace-hcc/os/ and a name"),
+        ({"kind": ["cox"]}, "kind must be a text"),
+        ({"grid": "every day"}, "grid must be one of every event time, thinned"),
+        ({"times": [-1.0, 2.0]}, "times must be finite and ascend from above 0"),
+        ({"times": [True]}, "times must be a finite number"),
+        ({"times": "3"}, "times must be a list of numbers"),
+        ({"times": {"a": 1}}, "times must be a list of numbers"),
+        ({"follow_up_limit": "long"}, "follow_up_limit must be a finite number"),
+        ({"at_risk": [3.5]}, "at_risk must be counts"),
+        ({"at_risk_at_horizons": [9, 80, 19, 9]}, "at_risk must never rise"),
+        ({"intervals": {"available": "yes"}}, "intervals.available must be true or false"),
+        ({"intervals": {"available": True, "method": "x", "level": 95}}, "level must be between"),
+        ({"training": {}}, "manifest.json cannot be read: no 'cohort'"),
+        ({"training": {"cohort": {"kind": "dreamt"}}}, "training.cohort.kind must be one of"),
+        ({"envelope": []}, "envelope must be a table"),
         (
-            {"files": dict.fromkeys(("../x", *HASHED), "")},
+            {"envelope": {"ranges": {}, "combinations": [[0, 0, 0, 7]]}},
+            "combinations must have levels that there are",
+        ),
+        ({"files": {"model.onnx": 3}}, "files must give a SHA-256"),
+        ({"files": {"model.onnx": "0" * 64}}, "no hash of evaluation.json, inference.json"),
+        (
+            {"files": dict.fromkeys(("../x", *HASHED), "0" * 64)},
             "not a plain file name",
         ),
     ],
@@ -117,6 +139,33 @@ def test_a_manifest_that_cannot_be_read_says_why(
     edit(copy, **changes)
     with pytest.raises(BundleError, match=message):
         open_bundle(copy)
+
+
+@pytest.mark.parametrize("kind", ["cox_bundle", "forest_bundle"])
+def test_a_manifest_may_not_contradict_itself(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Times in another unit, and risk groups the wrong way round, are seen without any hash."""
+    copy = Path(shutil.copytree(request.getfixturevalue(kind), tmp_path / "bundle"))
+    manifest = open_bundle(copy).manifest
+    labels = list(reversed(manifest.risk_groups["labels"]))
+    edit(copy, risk_groups={**manifest.risk_groups, "labels": labels})
+    with pytest.raises(BundleError, match="risk_groups.labels must be, lowest risk first"):
+        open_bundle(copy)
+    longer = {"times": [10 * t for t in manifest.times], "follow_up_limit": 1000.0}
+    edit(copy, risk_groups=manifest.risk_groups, **longer)
+    with pytest.raises(BundleError, match="at_risk must never rise"):
+        open_bundle(copy)
+
+
+def test_the_graph_holds_the_hash_of_the_manifest(copy: Path) -> None:
+    """Whatever is changed in the manifest, the graph is no longer its own; a date is not."""
+    edit(copy, created="2000-01-01T00:00:00+00:00")
+    load_model(copy)
+    manifest = open_bundle(copy).manifest
+    edit(copy, risk_groups={**manifest.risk_groups, "rule": "by another rule"})
+    with pytest.raises(BundleError, match=r"does not describe model.onnx \(its hash\)"):
+        load_model(copy)
 
 
 def test_a_manifest_that_is_no_json_is_refused(copy: Path) -> None:

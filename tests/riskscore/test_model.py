@@ -19,6 +19,7 @@ from riskscore import BundleError, InputError, ModelError, load_model
 from riskscore.graph import ROWS_AT_ONCE
 from riskscore.model import RiskModel
 from riskscore.prediction import FEW, nullable
+from tests.sealing import seal
 
 mpl.use("Agg")
 
@@ -244,6 +245,7 @@ def test_an_off_grid_time_of_a_thinned_forest_says_so(
     copy = Path(shutil.copytree(forest_bundle, tmp_path / "b"))
     manifest = json.loads((copy / "manifest.json").read_text()) | {"grid": "thinned"}
     (copy / "manifest.json").write_text(json.dumps(manifest))
+    seal(copy)
     model = load_model(copy)
     on, off = model.manifest.times[3], model.manifest.times[3] + 0.01
     who = {**patient, "age": 60}
@@ -286,10 +288,11 @@ def test_a_graph_of_another_shape_is_refused(cox_bundle: Path, tmp_path: Path) -
     ("change", "named"),
     [
         (lambda c: c.update(statement=""), "its statement"),
-        (lambda c: c.update(id="../../x"), "its id"),
+        (lambda c: c.update(id="deb-tace-hcc/os/other"), "its id"),
         (lambda c: c["study"]["study"].update(time_unit="day"), "its time_unit"),
         (lambda c: (c["times"].pop(), c["at_risk"].pop()), "its times"),
         (lambda c: c["study"]["predictors"]["treatment"]["levels"].reverse(), "its predictors"),
+        (lambda c: c["risk_groups"]["cut_points"].__setitem__(-1, 9.0), "its hash"),
     ],
 )
 def test_a_manifest_of_another_graph_is_refused(

@@ -97,7 +97,7 @@ def to_onnx(
         Name of the graph; without one skl2onnx would invent a random name, and the same model would
         not give the same bytes.
     properties : dict of str
-        The manifest's essentials, for a reader who has only this file.
+        `Manifest.properties`, for a reader who has only this file.
     guarded : sequence of Predictor
         The study's predictors, for steps that do not themselves answer NaN to a row that is no
         patient, as `StudyEncoder` and the models of this project do.

@@ -141,7 +141,7 @@ def export(
             pipeline,
             len(cohort.predictors),
             manifest.id,
-            manifest.essentials(),
+            manifest.properties(),
             guarded=cohort.predictors,
         )
     parity = _parity(graph, pipeline, cohort, times)

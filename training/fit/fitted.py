@@ -34,7 +34,7 @@ class Fitted:
     def write(self, path: str | Path) -> Manifest:
         """Write the bundle, whole or not at all, and return its manifest."""
         m = self.manifest
-        graph = to_onnx(self.pipeline, len(m.predictors), m.id, m.essentials())
+        graph = to_onnx(self.pipeline, len(m.predictors), m.id, m.properties())
         files = {
             "model.onnx": graph,
             "inference.json": json_bytes(self.inference),

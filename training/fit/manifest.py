@@ -16,6 +16,7 @@ from sksurv.nonparametric import kaplan_meier_estimator
 from riskscore.envelope import envelope_of
 from riskscore.errors import ModelError
 from riskscore.manifest import Manifest
+from riskscore.manifest_check import RISK_GROUPS
 from riskscore.study import Predictor
 from training.cohort import Cohort
 
@@ -111,7 +112,7 @@ def risk_groups_of(score: FloatArray) -> dict[str, Any]:
     last = np.unique(np.searchsorted(distinct, tertiles))
     last = last[last < len(distinct) - 1]
     cuts = (distinct[last] + distinct[last + 1]) / 2
-    labels = {0: ["all"], 1: ["low", "high"], 2: ["low", "intermediate", "high"]}[len(cuts)]
+    labels = list(RISK_GROUPS[len(cuts)])
     group = np.searchsorted(cuts, score, side="left")
     counts = np.bincount(group, minlength=len(labels)).tolist()
     rule = "tertiles of the training risk scores, cut midway to the next score; ties stay together"
