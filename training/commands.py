@@ -53,7 +53,8 @@ def add_fit_parser(commands: Any) -> None:
     parser.add_argument(
         "--shrink",
         action="store_true",
-        help="multiply a Cox model's coefficients by their corrected calibration slope",
+        help="multiply a Cox model's coefficients by their corrected calibration slope over the "
+        "whole follow-up",
     )
     parser.set_defaults(run=_fit)
 

@@ -83,9 +83,9 @@ class Calibration:
     slope : Estimate or None
         Cox coefficient of log(-log(survival)), follow-up administratively censored at the horizon:
         1 is right, below 1 predicted risks lie farther apart than observed ones. For a Cox model it
-        is the coefficient of its linear predictor up to the horizon, and 1 on its own cohort only
-        where the horizon is the end of follow-up or hazards are proportional. With a competing
-        event it is Fine and Gray's.
+        is the coefficient of its linear predictor up to the horizon; on its own cohort that is 1
+        over the whole follow-up, and need not be up to a horizon. With a competing event it is Fine
+        and Gray's.
     ici, e50, e90 : Estimate or None
         Mean, median and 90th percentile, over patients, of the distance between predicted risk and
         smooth curve, both at the horizon; 0 is perfect. Intervals by bootstrap; a distance has no

@@ -81,7 +81,7 @@ def _weak(n: int, seed: int) -> Cohort:
     return check_cohort(frame, load_study("deb-tace-hcc"), "os", core)
 
 
-def _tuned_ridge(cohorts: int = 30, n: int = 90, replicates: int = 40) -> Iterator[str]:
+def _tuned_ridge(cohorts: int = 20, n: int = 90, replicates: int = 25) -> Iterator[str]:
     """Yield corrected slopes over the whole follow-up against those on 4,000 new patients."""
     new, place = _weak(4000, 99_999), OVERALL.index("slope")
     yield f"corrected slope over that on new patients, {cohorts} cohorts of {n}: median (quartiles)"

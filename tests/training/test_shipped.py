@@ -24,7 +24,15 @@ from training.adapters import BELONGS, adapt
 from training.cohort import read_cohort
 from training.cox import CoxModel
 from training.fit import fit
-from training.ship import DEVELOPERS, EXTERNALS, REAL, REBUILT, VISITS, state_rebuilding
+from training.ship import (
+    DEVELOPERS,
+    EXTERNALS,
+    REAL,
+    REBUILT,
+    VISITS,
+    external,
+    state_rebuilding,
+)
 
 MODEL = "hcc-tace/os/cox"
 STATED = Path(__file__).parents[2] / "model_cards" / MODEL / "statements.toml"
@@ -158,6 +166,21 @@ def test_a_folder_without_the_cohorts_is_refused(
     assert main(["ship", "--cohorts", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "must hold the file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not COHORTS.is_dir(), reason=ABSENT)
+def test_a_slope_elsewhere_is_of_its_horizon() -> None:
+    """The source's equation on HCC-TACE-Seg: over the whole follow-up its slope would be 0.66.
+
+    R 4.2.2, survival 3.5.3: coxph(Surv(pmin(time, h), event * (time <= h)) ~ log(-log(survival))).
+    """
+    job = EXTERNALS[0]
+    found = external(load_model(job.model), job, COHORTS, replicates=0)
+    slopes = [at.calibration.slope for at in found.evaluation.horizons]
+    ours = [(slope.value, slope.se) for slope in slopes if slope]
+    theirs = [(1.30347, 0.49063), (1.22486, 0.32754), (0.93309, 0.29126), (0.96086, 0.26132)]
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)  # the digits printed
+    assert any("calibration slope at month 24 " in note for note in found.notes)
 
 
 @pytest.mark.skipif(not COHORTS.is_dir(), reason=ABSENT)

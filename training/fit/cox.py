@@ -209,7 +209,8 @@ def _shrunken(factor: float, settings: Settings) -> dict[str, Any]:
         "value": factor,
         "scale": "every coefficient at the maximum of the likelihood is multiplied by it, and the "
         "baseline estimated again",
-        "chosen": f"the calibration slope corrected over {settings.replicates} resamples",
+        "chosen": "the calibration slope over the whole follow-up, corrected over "
+        f"{settings.replicates} resamples",
         "tried": None,
         "likelihood": None,
     }
