@@ -282,7 +282,8 @@ def test_the_training_cohort_is_told_from_another() -> None:
     model = load_model("deb-tace-hcc/os/cox")
     cohort = read_validation_cohort(DEB_TACE_COHORT, model.manifest, STUDY)
     found = validate(model, cohort, replicates=0)
-    assert found.notes == ("this is the cohort that the model was fitted on: its figures are optimistic",)
+    own = "this is the cohort that the model was fitted on: its figures are optimistic"
+    assert found.notes == (own,)
     # Over the whole follow-up of its own cohort a Cox model has slope 1 by definition; up to a
     # horizon it has not.
     outcome = check_outcome(cohort.time, cohort.event)
