@@ -9,6 +9,7 @@
 - Its supervisor takes commands from any local user, without a password, at a TCP port of its own,
   and announces events at another. Here both ends are inside the process, and nothing listens but
   the HTTP port.
+- Its page at ``/`` brings scripts of its own: neither is served.
 - uvicorn, as BentoML starts it, bounds neither the head of a request nor the time it takes to come:
   `serving.connection` does.
 - Its supervisor looks every 10 s whether a worker has died: every second, here.
@@ -48,6 +49,9 @@ __all__ = [
 
 TRIED: Mapping[str, str] = {"bentoml": "1.4.39", "kantoku": "0.18.3", "uvicorn": "0.54.0"}
 """The versions whose insides this room knows: BentoML, its supervisor and its HTTP server."""
+
+PAGES = ("index", "static_content", "assets", "openapi-spec")
+"""Routes of BentoML's own page, by name."""
 
 INSIDE = "inproc://riskscore-"
 """Addresses of ZeroMQ that exist within a process alone: no other process can connect."""
@@ -184,6 +188,7 @@ def adapt() -> None:
 
     if getattr(ServiceAppFactory.middlewares.fget, "adapted", False):
         return
+    ServiceAppFactory.__call__ = _without_pages(ServiceAppFactory.__call__)
     ServiceAppFactory.middlewares = _middlewares(ServiceAppFactory.middlewares.fget)
     HTTP_PROTOCOLS["auto"] = "serving.connection:BoundedProtocol"
     # The names that BentoML looks up.
@@ -210,6 +215,17 @@ def _middlewares(theirs: Any) -> property:
 
     middlewares.adapted = True  # type: ignore[attr-defined]
     return property(middlewares)
+
+
+def _without_pages(theirs: Any) -> Any:
+    """Return BentoML's factory of applications without its page, and the scripts of that."""
+
+    def make(self: Any) -> Any:
+        app = theirs(self)
+        app.router.routes[:] = [r for r in app.routes if getattr(r, "name", "") not in PAGES]
+        return app
+
+    return make
 
 
 def _private(theirs: Any) -> Any:

@@ -48,9 +48,11 @@ SECURITY: Headers = [
 NO_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 PAGE_CONTENT = (
     b"content-security-policy",
-    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    b"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    b"form-action 'none'; frame-ancestors 'none'; sandbox",
 )
+"""Of a card, which may be of anybody's making: nothing in it is run."""
+
 ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 
 OURS = frozenset({b"server", b"x-request-id", b"riskscore-review", *(name for name, _ in SECURITY)})

@@ -67,6 +67,7 @@ from serving.guard import ExposedError, Guard
 from serving.metric_files import reserve
 from serving.models import Models
 from serving.openapi import document
+from serving.page import POLICY, page
 from serving.predict import fault, responding
 from serving.problems import Refusal, Reply, json_reply, problem_reply
 from serving.request import PredictRequest, check_headers, parse_predict, read_body
@@ -157,6 +158,7 @@ class Loaded:
 
     models: Models | None = None
     openapi: Reply | None = None
+    page: Reply | None = None
     reviews: tuple[str, str] = ("", "")
 
     @classmethod
@@ -191,7 +193,7 @@ class Loaded:
     def _take(cls, models: Models) -> None:
         """Answer with these models from the next request on."""
         counters.serve([(model, models.review(model.manifest.id).status) for model in models])
-        cls.openapi = json_reply(document(models))
+        cls.openapi, cls.page = json_reply(document(models)), page(models)
         cls.reviews = (models.statuses(), models.reviews())
         cls.models = models
 
@@ -231,6 +233,11 @@ def _openapi(_: Models, __: Request) -> Reply:
     return Loaded.openapi
 
 
+def _page(_: Models, __: Request) -> Reply:
+    assert Loaded.page is not None
+    return Loaded.page
+
+
 def _get(path: str, make: Callable[[Models, Request], Reply]) -> Route:
     return Route(path, _answers(make), methods=["GET"])
 
@@ -247,8 +254,10 @@ beside_predict = Starlette(
     ]
 )
 
-# At BentoML's own address for it, so that its page at / shows this one.
-documentation = Starlette(routes=[_get("/openapi.json", _openapi), _get("/docs.json", _openapi)])
+# Before BentoML's own page, and its document at another address.
+documentation = Starlette(
+    routes=[_get("/", _page), _get("/openapi.json", _openapi), _get("/docs.json", _openapi)]
+)
 
 
 @bentoml.service(
@@ -344,4 +353,5 @@ def _parsing(body: bytes) -> Generator[None, None, PredictRequest]:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, media_type=reply.media_type)
+    headers = {"Content-Security-Policy": POLICY} if reply is Loaded.page else None
+    return Response(reply.body, reply.status, headers, media_type=reply.media_type)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import hashlib
 import json
+import re
 import shutil
 import socket
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from riskscore.bundle import shipped_bundles
 from serving.catalogue import load_models
 from serving.models import Models
 from serving.openapi import document
+from serving.page import page
 from serving.problems import Refusal
 from tests.conftest import PATIENT
 from tests.serving.live_server import Server, python, serving
@@ -61,6 +67,52 @@ def test_what_is_named_is_served_and_nothing_else(cox_bundle: Path) -> None:
     every = load_models({})
     assert set(every.ids) == set(shipped_bundles())
     assert every.default == COX
+
+
+def test_the_page_is_ours(client: httpx.Client, server: Server) -> None:
+    """It names every model with its statement, and loads nothing: no script, no other's file."""
+    response = client.get("/")
+    policy = response.headers["Content-Security-Policy"]
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    style = re.search(r"<style>(.*?)</style>", response.text, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+    assert not re.search(r"<script|<link|<img|<iframe|src=|url\(|@import|https?:", response.text)
+    for told in client.get("/v1/models").json()["models"]:
+        assert escape(told["statement"]) in response.text
+        assert f'href="/v1/models/{told["id"]}"' in response.text
+    for path in re.findall(r'href="([^"]*)"', response.text):
+        assert client.get(path).is_success, path
+    for path in ("/static_content/swagger-ui-bundle.js", "/static_content/index.css"):
+        assert client.get(path).status_code == 404
+
+
+def test_what_a_model_is_called_is_no_markup(cox_bundle: Path) -> None:
+    """A manifest may be of anybody's making."""
+    model = load_model(cox_bundle)
+    study = dataclasses.replace(model.manifest.study, title="<script>alert(1)</script>")
+    model.manifest = dataclasses.replace(model.manifest, study=study)
+    text = page(Models([model], COX)).body.decode()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_nothing_in_a_card_is_run(cox_bundle: Path, tmp_path: Path) -> None:
+    """Whoever wrote it: the browser is told to treat it as a sheet of paper."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(cox_bundle, bundle)
+    (bundle / "card.html").write_text(f"<script>x</script> {load_model(bundle).digest}")
+    with serving(str(bundle), tmp_path) as server:
+        card = httpx.get(f"{server.url}/v1/models/{COX}/card")
+        assert card.is_success
+        policy = card.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert policy.endswith("; sandbox")
+        assert "script-src" not in policy
 
 
 def test_every_shipped_models_card_is_served() -> None:
