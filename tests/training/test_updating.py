@@ -14,7 +14,7 @@ import pytest
 from riskscore import load_model
 from riskscore.bundle import Bundle, open_bundle
 from riskscore.cli import main as riskscore_main
-from riskscore.errors import InputError, ModelError
+from riskscore.errors import ModelError
 from riskscore.study import load_study
 from tests.conftest import PATIENT, simulate
 from training.__main__ import main
@@ -269,28 +269,6 @@ def test_what_cannot_be_updated_is_refused(
     method = ["--method", "baseline"]
     assert main(["update", str(cox_bundle), str(table), "--out", str(notes), *method]) == 2
     assert [p.name for p in notes.iterdir()] == ["a.txt"]
-
-
-def test_repeated_rows_have_no_closed_test(tmp_path: Path) -> None:
-    """The likelihoods take rows as independent; a method can still be named."""
-    study = load_study("hcc-tace")
-    random = np.random.default_rng(5)
-    n = 200
-    frame = pd.DataFrame(
-        {
-            "patient": np.arange(n) // 2,
-            "tumor_number": np.where(random.random(n) < 0.5, "single", "multiple"),
-            "age": random.integers(30, 80, n).astype(float),
-            "os_months": random.exponential(20, n).round(1) + 0.1,
-            "death": (random.random(n) < 0.8).astype(int),
-        }
-    )
-    cohort = check_cohort(frame, study, "os", ["tumor_number", "age"])
-    fit(cohort, "cox").write(tmp_path / "b")
-    bundle = open_bundle(tmp_path / "b")
-    with pytest.raises(InputError, match="one row each for the closed test"):
-        update(bundle, cohort)
-    assert update(bundle, cohort, "baseline").fitted is not None
 
 
 def test_a_model_that_ranks_backwards_gets_no_slope(halves: tuple[Bundle, Cohort]) -> None:

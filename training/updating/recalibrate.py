@@ -17,7 +17,9 @@ from riskscore.errors import InputError, Problem
 from training.cohort import Cohort
 from training.cox import CoxModel
 from training.cox.hypotheses import chi_square
+from training.cox.model import cluster_sums
 from training.encoding import StudyEncoder
+from training.updating.clusters import score_test_of_original
 from training.updating.testing import poisson_maximum
 
 __all__ = ["EVENTS_AN_INTERVAL", "LEAST_EVENTS", "Exposure", "Parent", "kept_pipeline"]
@@ -42,32 +44,43 @@ class Exposure:
     expected : ndarray of shape (n_patients, n_intervals)
         Predicted cumulative hazard gained in each interval while followed.
     happened : ndarray of shape (n_patients, n_intervals), bool
+    cluster : ndarray of shape (n_patients,) or None
+        The patient of each row, where rows are repeated.
     """
 
     edges: tuple[float, ...]
     expected: FloatArray
     happened: NDArray[np.bool_]
+    cluster: NDArray[np.int64] | None = None
 
     def in_the_large(self) -> dict[str, Any]:
         """Return observed over expected events in all and by interval, with the test of the whole.
 
         The interval is symmetric for the logarithm, whose standard error is one over the root of
-        the events: the expected are the parent's, taken as known. Source: Crowson et al.,
-        Statistical Methods in Medical Research 25 (2016) 1692.
+        the events: the expected are the parent's, taken as known. Where rows are repeated, error
+        and test are of sums over patients. Source: Crowson et al., Statistical Methods in Medical
+        Research 25 (2016) 1692.
         """
         nothing = np.empty((len(self.expected), 0))
         each, event = self.expected.sum(axis=1), self.happened.sum(axis=1) > 0
-        gained = poisson_maximum(nothing, each[:, None], event[:, None]).gained
         observed, expected = int(event.sum()), float(each.sum())
-        half = float(stats.norm.ppf(0.975) / np.sqrt(observed))
         ratio = observed / expected
+        if self.cluster is None:
+            error = 1 / np.sqrt(observed)
+            gained = poisson_maximum(nothing, each[:, None], event[:, None]).gained
+            test = chi_square(2 * gained, 1)
+        else:
+            beyond = cluster_sums((event - ratio * each)[:, None], self.cluster)
+            error = np.sqrt((beyond**2).sum()) / observed
+            test = score_test_of_original(nothing, each[:, None], event[:, None], self.cluster)
+        half = float(stats.norm.ppf(0.975) * error)
         return {
             "observed": observed,
             "expected": expected,
             "observed_expected": ratio,
             "lower": ratio * float(np.exp(-half)),
             "upper": ratio * float(np.exp(half)),
-            "test": asdict(chi_square(2 * gained, 1)),
+            "test": asdict(test),
             "intervals": [
                 {"until": edge, "observed": int(o), "expected": float(e)}
                 for edge, o, e in zip(
@@ -121,14 +134,15 @@ class Parent:
             problem = Problem(None, cohort.outcome.event, rule, int(event.sum()), remedy)
             raise InputError([problem], cohort.name)
         end = float(time.max())
-        edges = _joined(self.manifest.outcome.horizons, time[event], end)
+        patient = np.arange(len(time)) if cohort.groups is None else cohort.groups
+        edges = _joined(self.manifest.outcome.horizons, time[event], patient[event], end)
         expected = self._expected(cohort, time, edges)
         if not expected.sum(axis=0).all():  # before the parent's first event it expects none
             edges = (end,)
             expected = self._expected(cohort, time, edges)
         interval = np.searchsorted(np.array(edges), time, side="left")
         happened = event[:, None] & (interval[:, None] == np.arange(len(edges)))
-        return Exposure(edges, expected, happened)
+        return Exposure(edges, expected, happened, cohort.groups)
 
     def _expected(self, cohort: Cohort, time: FloatArray, edges: tuple[float, ...]) -> FloatArray:
         relative = np.exp(self.linear_predictor(cohort) - self.equation.center_score)
@@ -153,14 +167,20 @@ def kept_pipeline(parent: Parent, cohort: Cohort, slope: float) -> Pipeline:
     return Pipeline([("encode", encoder), ("model", model)])
 
 
-def _joined(horizons: tuple[float, ...], events: FloatArray, end: float) -> tuple[float, ...]:
-    """Return ends of intervals, each with enough events; the last is the end of follow-up."""
+def _joined(
+    horizons: tuple[float, ...], events: FloatArray, patient: NDArray[np.int64], end: float
+) -> tuple[float, ...]:
+    """Return ends of intervals, each with the event of enough patients; the last is `end`."""
     edges: list[float] = []
     since = 0.0
+
+    def enough(until: float) -> bool:
+        return len(np.unique(patient[(events > since) & (events <= until)])) >= EVENTS_AN_INTERVAL
+
     for horizon in (h for h in horizons if h < end):
-        if ((events > since) & (events <= horizon)).sum() >= EVENTS_AN_INTERVAL:
+        if enough(horizon):
             edges.append(horizon)
             since = horizon
-    if edges and (events > since).sum() < EVENTS_AN_INTERVAL:
+    if edges and not enough(end):
         edges.pop()
     return (*edges, end)

@@ -20,7 +20,13 @@ from riskscore.design import linear_predictor
 from riskscore.errors import ModelError
 from training.cox.fit import fit_coefficients
 from training.cox.hypotheses import ChiSquare, chi_square
+from training.cox.model import cluster_sums
 from training.cox.risk_sets import Ties
+from training.updating.clusters import (
+    score_test_of_coefficients,
+    score_test_of_direction,
+    score_test_of_original,
+)
 
 __all__ = [
     "LEVEL",
@@ -45,6 +51,7 @@ SMALLEST = 1e-8
 
 POISSON = "counting process, the model's cumulative hazard the exposure (Poisson)"
 PARTIAL = "partial, the baseline hazard free"
+ROBUST = "score test, the rows of a patient taken together"
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ def closed_test(
     *,
     ties: Ties = "efron",
     names: tuple[str, ...] = (),
+    cluster: NDArray[np.int64] | None = None,
     level: float = LEVEL,
 ) -> Candidates:
     """Return the smallest update that the data support.
@@ -119,6 +127,8 @@ def closed_test(
     ties : {"efron", "breslow"}
     names : tuple of str
         Of the terms, for error messages.
+    cluster : ndarray of shape (n_patients,), optional
+        The patient of each row, where rows are repeated.
     level : float
         Below this P a hypothesis is rejected.
 
@@ -134,25 +144,36 @@ def closed_test(
     in Medical Research 25 (2016) 1692). Its refit has an intercept for each interval of time and
     every term: df is intervals plus terms. "baseline" and "slope" leave the baseline hazard free,
     as what they write does, so the partial likelihood tests them: df is the terms, and one fewer.
-    The original is taken as known; the test says nothing of how surely it was estimated.
+    The original is taken as known; the test says nothing of how surely it was estimated. Where
+    rows are repeated, robust score tests of the same hypotheses take the place of the likelihood
+    ratios.
     """
     names = names or tuple(f"term {k + 1}" for k in range(len(coef)))
     fit = fit_coefficients(design, time, event, names=names, ties=ties)
-    slope, loglik_slope = slope_of(linear_predictor(design, coef), time, event, ties)
+    slope, loglik_slope = slope_of(linear_predictor(design, coef), time, event, ties, cluster)
     log_likelihood = {
         "baseline": fit.sets.loglik(coef),
         "slope": loglik_slope,
         "refit": fit.sets.loglik(fit.coef),
     }
     columns = (design - fit.center) @ fit.basis
-    gained = poisson_maximum(columns, exposure, counted).gained
-    whole = chi_square(2 * gained, exposure.shape[1] + len(coef))
-    tests = [_told("original", POISSON, whole, level)]
-    for k, name in enumerate(("baseline", "slope")):
-        if len(coef) > k:
-            gained = 2 * (log_likelihood["refit"] - log_likelihood[name])
-            test = chi_square(max(gained, 0.0), len(coef) - k)
-            tests.append(_told(name, PARTIAL, test, level))
+    if cluster is None:
+        gained = poisson_maximum(columns, exposure, counted).gained
+        made = [("original", POISSON, chi_square(2 * gained, exposure.shape[1] + len(coef)))]
+        for k, name in enumerate(("baseline", "slope")):
+            gained = max(log_likelihood["refit"] - log_likelihood[name], 0.0)
+            if len(coef) > k:
+                made.append((name, PARTIAL, chi_square(2 * gained, len(coef) - k)))
+    else:
+        made = [
+            ("original", POISSON, score_test_of_original(columns, exposure, counted, cluster)),
+            ("baseline", PARTIAL, score_test_of_coefficients(fit, coef, cluster)),
+        ]
+        if len(coef) > 1:
+            turned = score_test_of_direction(fit, coef, slope.value, cluster)
+            made.append(("slope", PARTIAL, turned))
+        made = [(name, f"{likelihood}; {ROBUST}", test) for name, likelihood, test in made]
+    tests = [_told(name, likelihood, test, level) for name, likelihood, test in made]
     standing = [t["hypothesis"] for t in tests if not t["rejected"]]
     observed, expected = counted.sum(axis=0), exposure.sum(axis=0)
     return Candidates(
@@ -166,9 +187,15 @@ def closed_test(
 
 
 def slope_of(
-    lp: FloatArray, time: FloatArray, event: NDArray[np.bool_], ties: Ties = "efron"
+    lp: FloatArray,
+    time: FloatArray,
+    event: NDArray[np.bool_],
+    ties: Ties = "efron",
+    cluster: NDArray[np.int64] | None = None,
 ) -> tuple[Slope, float]:
     """Return the calibration slope of a linear predictor, and the log partial likelihood there.
+
+    With `cluster`, the patient of each row, its standard error is the robust one.
 
     Raises
     ------
@@ -185,7 +212,11 @@ def slope_of(
     fit = fit_coefficients(
         centred[:, None], time, event, names=("the linear predictor",), ties=ties
     )
-    se = float(np.sqrt(fit.variance()[0, 0]))
+    variance = float(fit.variance()[0, 0])
+    if cluster is not None:
+        score = cluster_sums(fit.sets.sums(fit.coef).score_residuals, cluster)
+        variance *= variance * float((score**2).sum())
+    se = float(np.sqrt(variance))
     return Slope(float(fit.coef[0]), se), fit.sets.loglik(fit.coef)
 
 

@@ -84,7 +84,7 @@ def update(
     Raises
     ------
     InputError
-        If the cohort has too few events, or the closed test cannot take its repeated rows.
+        If the cohort has too few events.
     ModelError
         If the bundle is no Cox model, or the cohort does not support the update.
     """
@@ -100,7 +100,8 @@ def update(
     check_name(name)
     parent = Parent(bundle)
     _refuse(cohort, parent, method)
-    slope, _ = slope_of(parent.linear_predictor(cohort), cohort.time, cohort.event, parent.ties)
+    score = parent.linear_predictor(cohort)
+    slope, _ = slope_of(score, cohort.time, cohort.event, parent.ties, cohort.groups)
     tested = _tested(parent, cohort) if method == "auto" else None
     chosen = tested.chosen if tested else method
     said = _said(parent, cohort, chosen, tested, slope)
@@ -132,13 +133,6 @@ def _refuse(cohort: Cohort, parent: Parent, method: str) -> None:
         rule = f"must happen to {least} patients for the closed test of {terms} terms"
         remedy = "choose --method baseline or slope yourself"
         problems.append(Problem(None, cohort.outcome.event, rule, events, remedy))
-    if method == "auto" and cohort.n_patients < len(cohort.time):
-        rule = (
-            "must have one row each for the closed test, whose likelihoods take rows as independent"
-        )
-        found = f"{len(cohort.time)} rows of {cohort.n_patients}"
-        remedy = "keep one row a patient, or choose --method yourself"
-        problems.append(Problem(None, "patients", rule, found, remedy))
     if problems:
         raise InputError(problems, cohort.name)
 
@@ -148,6 +142,7 @@ def _tested(parent: Parent, cohort: Cohort) -> Candidates:
     return closed_test(
         parent.design(cohort), parent.equation.coef, exposure.expected, exposure.happened,
         cohort.time, cohort.event, ties=parent.ties, names=parent.names,
+        cluster=cohort.groups,
     )  # fmt: skip
 
 
