@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from riskscore.ties import HALF
+
 __all__ = ["at", "interval_widths", "median", "positions", "possible_medians", "restricted_mean"]
 
 FloatArray = NDArray[np.float64]
@@ -57,7 +59,7 @@ def median(curves: FloatArray, possible: FloatArray) -> FloatArray:
     array([ 5., nan])
     """
     # The number of times above one half is the position of the first that is not.
-    first = (curves > 0.5).sum(axis=1)
+    first = (curves > HALF).sum(axis=1)
     found: FloatArray = possible.take(first)
     return found
 

@@ -17,6 +17,7 @@ from riskscore.errors import Problem, json_safe
 from riskscore.records import encode_values, is_missing
 from riskscore.study import Outcome, Predictor, Study
 from riskscore.tables import numeric
+from riskscore.ties import join_times
 
 __all__ = ["PATIENT", "read_competing", "read_events", "read_groups", "read_times"]
 
@@ -32,7 +33,10 @@ SAME_TIME = 1e-6
 def read_times(
     frame: pd.DataFrame, outcome: Outcome, unit: str
 ) -> tuple[FloatArray, list[Problem]]:
-    """Return follow-up times in the study's unit, and every problem with them."""
+    """Return follow-up times in the study's unit, and every problem with them.
+
+    Times that differ from each other, or from a horizon, by rounding alone are one time.
+    """
     if outcome.time not in frame:
         return np.array([]), [_missing_column(outcome.time, f"follow-up time in {unit}s")]
     values = numeric(frame[outcome.time])
@@ -48,7 +52,7 @@ def read_times(
         else:
             rule, remedy = "must be above 0 and finite", "leave the row out, or correct the date"
         problems.append(Problem(i + 1, outcome.time, rule, found, remedy))
-    return time, problems
+    return join_times(time, outcome.horizons), problems
 
 
 def read_events(frame: pd.DataFrame, outcome: Outcome) -> tuple[FloatArray, list[Problem]]:

@@ -12,20 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sksurv.exceptions import NoComparablePairException
-from sksurv.metrics import concordance_index_censored
 
 from riskscore.errors import ModelError
+from riskscore.metrics._concordance import influence_of
+from riskscore.metrics._outcome import Outcome
+from riskscore.ties import join_scores
 from training.cohort import Cohort
 
 __all__ = ["MOST_REFITS", "concordance", "evaluate_by_refits", "pairs"]
 
 FloatArray = NDArray[np.float64]
-
-NOBODY = (
-    "no two patients can be compared: nobody is known to have outlived somebody with an event; "
-    "the cohort says nothing about who fares worse"
-)
 
 MOST_REFITS = 100
 LEAST_REFITS = 20
@@ -65,14 +61,11 @@ def pairs(cohort: Cohort, score: FloatArray) -> dict[str, float]:
         If no two patients can be compared: nobody is known to have outlived another.
     """
     has = ~np.isnan(score)
-    try:
-        counts = concordance_index_censored(cohort.event[has], cohort.time[has], score[has])[1:4]
-    except (NoComparablePairException, ValueError) as error:
-        raise ModelError(NOBODY) from error
+    outcome = Outcome(cohort.time[has], cohort.event[has])
+    joined, weight = join_scores(score[has]), outcome.event.astype(np.float64)
+    _, counts = influence_of(outcome, joined, weight)
     total = sum(counts)
-    if not total:
-        raise ModelError(NOBODY)
-    return dict(zip(("right", "wrong", "same"), (float(n / total) for n in counts), strict=True))
+    return dict(zip(("right", "wrong", "same"), (n / total for n in counts), strict=True))
 
 
 def evaluate_by_refits(

@@ -27,6 +27,7 @@ from riskscore.metrics._outcome import (
     check_risk,
     check_score,
 )
+from riskscore.ties import HALF
 
 __all__ = ["AtHorizon", "Evaluation", "evaluate"]
 
@@ -277,7 +278,7 @@ def _competing_notes(outcome: Outcome, found: list[Calibration]) -> list[str]:
 def _median_follow_up(outcome: Outcome) -> float | None:
     """Return when the reverse Kaplan-Meier curve, events being censored, reaches one half."""
     reverse = np.cumprod(1 - outcome.censored / outcome.at_risk)
-    reached = np.flatnonzero(reverse <= 0.5 + 1e-12)  # one half exactly, but for the last bits
+    reached = np.flatnonzero(reverse <= HALF)
     return float(outcome.times[reached[0]]) if len(reached) else None
 
 

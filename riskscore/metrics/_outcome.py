@@ -2,8 +2,8 @@
 
 Everything in `riskscore.metrics` starts here; the functions behind the door trust their arguments.
 At a tied time events come before censorings, as in R: whoever is censored at a time was still at
-risk of the events at it. Times are compared exactly: write them as they were recorded (two times
-that differ in the last bit are two times; R's `survival` joins those closer than 1.5e-8).
+risk of the events at it. Times that differ by rounding alone are one time, as in R, and so are
+scores and risks (`riskscore.ties`); horizons are compared with the times as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from riskscore.errors import InputError, Problem
 from riskscore.metrics._estimates import FloatArray, IntArray
+from riskscore.ties import RISK_TOLERANCE, join_scores, join_times, join_values
 
 __all__ = [
     "Outcome",
@@ -133,7 +134,7 @@ def check_outcome(
     groups: ArrayLike | None = None,
     competing: ArrayLike | None = None,
 ) -> Outcome:
-    """Return the checked outcome.
+    """Return the checked outcome, its times joined where they differ by rounding alone.
 
     Raises
     ------
@@ -172,7 +173,7 @@ def check_outcome(
         _each(others & events, None, "competing", rule, remedy, problems)
     if problems:
         raise InputError(problems)
-    return Outcome(times, events, cluster, others)
+    return Outcome(join_times(times), events, cluster, others)
 
 
 def _flags(name: str, given: ArrayLike, n: int, problems: list[Problem]) -> NDArray[np.bool_]:
@@ -191,7 +192,7 @@ def _flags(name: str, given: ArrayLike, n: int, problems: list[Problem]) -> NDAr
 
 
 def check_score(outcome: Outcome, score: ArrayLike, name: str = "risk_score") -> FloatArray:
-    """Return a checked score, one finite number a patient; higher is worse.
+    """Return a checked score, one finite number a patient, ties joined; higher is worse.
 
     Raises
     ------
@@ -203,13 +204,13 @@ def check_score(outcome: Outcome, score: ArrayLike, name: str = "risk_score") ->
     _same_length(len(outcome), name, len(found), problems)
     if problems:
         raise InputError(problems)
-    return found
+    return join_scores(found)
 
 
 def check_risk(
     outcome: Outcome, survival: ArrayLike, columns: int, name: str = "survival"
 ) -> FloatArray:
-    """Return the checked risk, 1 - survival, of shape (n, columns).
+    """Return the checked risk, 1 - survival, of shape (n, columns), ties in a column joined.
 
     Raises
     ------
@@ -242,7 +243,8 @@ def check_risk(
         _each(rising, None, name, rule, remedy, problems)
     if problems:
         raise InputError(problems)
-    return 1 - found
+    risk = 1 - found
+    return np.column_stack([join_values(column, RISK_TOLERANCE) for column in risk.T])
 
 
 def check_horizons(outcome: Outcome, horizons: ArrayLike, name: str = "horizons") -> FloatArray:

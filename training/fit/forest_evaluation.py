@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from riskscore.metrics._concordance import influence_of
 from riskscore.metrics._outcome import Outcome, check_outcome
+from riskscore.ties import join_scores
 from training.cohort import Cohort
 from training.evaluate import pairs
 from training.forest import CompactForest
@@ -84,6 +85,6 @@ def importance(pipeline: Pipeline, cohort: Cohort, seed: int) -> list[dict[str, 
 
 def _concordance(outcome: Outcome, score: FloatArray) -> tuple[float, FloatArray]:
     """Return the concordance and each patient's influence on it; scores tie as elsewhere here."""
-    rounded = np.round(score, 8)  # scikit-survival's tolerance of ties
-    influence, (better, worse, tied) = influence_of(outcome, rounded, outcome.event.astype(float))
+    joined, weight = join_scores(score), outcome.event.astype(float)
+    influence, (better, worse, tied) = influence_of(outcome, joined, weight)
     return (better + tied / 2) / (better + worse + tied), influence

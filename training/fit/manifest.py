@@ -18,6 +18,7 @@ from riskscore.errors import ModelError
 from riskscore.manifest import Manifest
 from riskscore.manifest_check import RISK_GROUPS
 from riskscore.study import Predictor
+from riskscore.ties import HALF, join_values
 from training.cohort import Cohort
 
 __all__ = ["check_name", "manifest_of", "risk_groups_of"]
@@ -25,6 +26,9 @@ __all__ = ["check_name", "manifest_of", "risk_groups_of"]
 FloatArray = NDArray[np.float64]
 
 LIBRARIES = ("riskscore", "numpy", "scipy", "scikit-learn", "scikit-survival", "onnx", "skl2onnx")
+
+SAME_SCORE = 1e-10
+"""Share of the largest score up to which two scores stay in one risk group."""
 
 FOREST_ON_RECONSTRUCTION = (
     "A forest fitted on a reconstructed cohort demonstrates the software only: cohorts that fit "
@@ -102,13 +106,12 @@ def _at_risk(cohort: Cohort, times: FloatArray) -> tuple[int, ...]:
 
 def risk_groups_of(score: FloatArray) -> dict[str, Any]:
     """Cut the training scores at their tertiles; scores that tie across a cut merge groups."""
-    # Scores that differ in the last bits only are one score. A cut stands midway between two, so
-    # that the bits in which the exported graph may differ put nobody into another group.
-    scale = float(np.abs(score).max()) or 1.0
-    rounded = np.round(score / scale, 10) * scale
-    distinct = np.unique(rounded)
+    # A cut stands midway between two scores that differ by more than rounding, so that the bits in
+    # which the exported graph may differ put nobody into another group.
+    joined = join_values(score, SAME_SCORE * float(np.abs(score).max()))
+    distinct = np.unique(joined)
     # A tertile that is some patient's own score: the last of its group.
-    tertiles = np.quantile(rounded, [1 / 3, 2 / 3], method="inverted_cdf")
+    tertiles = np.quantile(joined, [1 / 3, 2 / 3], method="inverted_cdf")
     last = np.unique(np.searchsorted(distinct, tertiles))
     last = last[last < len(distinct) - 1]
     cuts = (distinct[last] + distinct[last + 1]) / 2
@@ -124,7 +127,7 @@ def _follow_up(cohort: Cohort) -> dict[str, float | None]:
     median = None
     if not cohort.event.all():
         times, censoring_free = kaplan_meier_estimator(~cohort.event, cohort.time)
-        reached = times[censoring_free <= 0.5]
+        reached = times[censoring_free <= HALF]
         median = float(reached[0]) if len(reached) else None
     return {
         "shortest": float(cohort.time.min()),

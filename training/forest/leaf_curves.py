@@ -136,12 +136,13 @@ def leaf_curves(
     at_risk = leaf_ends[entry_leaf] - left[starts]
 
     hazard = deaths / at_risk
-    with np.errstate(divide="ignore"):  # when all at risk die the curve is 0 from there on
-        log_step = np.log1p(-hazard)
+    # Products, and no logarithm: its last bits differ between processors.
     place = entry_leaf * follow.n_times + follow.cell[entry_index]
-    steps = np.bincount(place, log_step, n_leaves * follow.n_times)
-    log_survival = np.cumsum(steps.reshape(n_leaves, follow.n_times), axis=1)
-    survival = np.exp(log_survival.astype(np.float32))
+    steps = np.ones(n_leaves * follow.n_times)
+    begins = np.flatnonzero(np.diff(place, prepend=-1))
+    if len(begins):
+        steps[place[begins]] = np.multiply.reduceat(1 - hazard, begins)
+    survival = np.cumprod(steps.reshape(n_leaves, follow.n_times), axis=1).astype(np.float32)
     mortality = np.bincount(entry_leaf, hazard * (follow.n_event_times - entry_index), n_leaves)
     return LeafCurves(survival, mortality.astype(np.float32))
 

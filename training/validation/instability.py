@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from riskscore.ties import RISK_TOLERANCE, join_values
 from training.cohort import Cohort
 
 __all__ = ["LEAST_TOGETHER", "instability"]
@@ -80,8 +81,9 @@ def _at(horizon: float, risk: FloatArray, refits: FloatArray) -> dict[str, Any]:
 
 def _bins(risk: FloatArray) -> list[NDArray[np.intp]]:
     """Return the rows of each bin, by ascending risk; equal risks stay together."""
-    # Risks that differ in the last bits only are one risk.
-    values, place, counts = np.unique(np.round(risk, 10), return_inverse=True, return_counts=True)
+    values, place, counts = np.unique(
+        join_values(risk, RISK_TOLERANCE), return_inverse=True, return_counts=True
+    )
     least = max(LEAST_TOGETHER, -(-len(risk) // BINS))
     bin_of, number, held = np.zeros(len(values), dtype=np.intp), 0, 0
     for k, count in enumerate(counts.tolist()):
