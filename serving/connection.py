@@ -114,8 +114,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._outside += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # nothing here speaks another protocol: the request is answered as it is
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError:
             self._refuse(*(_TOO_LARGE if self._is_too_large() else _UNREADABLE))
             return
@@ -149,6 +150,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._outside = 0
         self._disarm()
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")
+        if self.parser.should_upgrade():
+            return  # `_stay` reads it again
         if len(self.pipeline) >= MOST_QUEUED:
             raise ValueError("too many requests at once")
         super().on_headers_complete()
@@ -167,6 +172,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Wait for the next request, if this one has been answered."""
         self._reading = False
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._disarm()
@@ -206,6 +213,22 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read; uvicorn's own words are not used."""
         self._refuse(*_UNREADABLE)
+
+    def _stay(self, rest: bytes) -> None:
+        """Read a request that offers another protocol as if it did not (RFC 9110, 7.8).
+
+        Java's client offers HTTP/2 with every first request; the parser takes the body for the
+        other protocol's, and leaves it unread.
+        """
+        kept, close = [], b""
+        for name, value in self.headers:
+            if name == b"connection" and b"close" in value.lower():
+                close = b"connection: close\r\n"
+            if name not in (b"connection", b"upgrade", b"http2-settings"):
+                kept.append(name + b": " + value + b"\r\n")
+        line = self.parser.get_method() + b" " + self.url + b" HTTP/1.1\r\n"
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(line + b"".join(kept) + close + b"\r\n" + rest)
 
     def _count(self, size: int) -> None:
         self._sized += size

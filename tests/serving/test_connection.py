@@ -30,6 +30,7 @@ UNREADABLE: dict[str, tuple[bytes, int]] = {
     "a path that is not ASCII": (PATH % b"\xff", 400),
     "two lengths": (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
     "length and parts": (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "a tunnel": (b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", 400),
     "a large header": (GET + b"X: " + b"a" * 20_000 + b"\r\n\r\n", 431),
     "a header without end": (GET + b"X: " + b"a" * 2_000_000, 431),
     "many headers": (GET + b"X: a\r\n" * 101 + b"\r\n", 431),
@@ -95,6 +96,20 @@ def test_a_body_in_the_smallest_parts_is_read(server: Server) -> None:
     parts = b"".join(b"1\r\n%c\r\n" % byte for byte in text)
     sent = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + parts + b"0\r\n\r\n"
     assert ask(server, sent).startswith(b"HTTP/1.1 422 ")
+
+
+@pytest.mark.parametrize("last", [b"", b"Connection: close, Upgrade\r\n"])
+def test_a_client_that_offers_another_protocol_is_answered(server: Server, last: bytes) -> None:
+    """Java's offers HTTP/2 with its first request, whose body was lost."""
+    body = b'{"patients": []}'
+    offer = last or b"Connection: Upgrade, HTTP2-Settings\r\n"
+    head = POST + offer + b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+    sent = head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    if not last:
+        sent += POST + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"
+    answers = ask(server, sent)
+    assert answers.count(b"HTTP/1.1 422 ") == (1 if last else 2)
+    assert b"patients must be at least one" in answers
 
 
 class Handle:
