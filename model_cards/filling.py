@@ -85,7 +85,8 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     data = _data(training)
     question = _question(manifest, m, training)
     counts = training.table("predictors")
-    in_levels = training.table("in_levels") if "in_levels" in training else None
+    counted = "in_levels" in training and any(p.is_category for p in m.predictors)
+    in_levels = training.table("in_levels") if counted else None
     predictors = tuple(_predictor(counts, in_levels, p, data.rows) for p in m.predictors)
     for name in counts.values.keys() - m.study.predictors.keys():
         counts.refuse(name, "must be a predictor of the study", None, FIT_AGAIN)

@@ -79,6 +79,7 @@ def cox_model(
         terms=_cox_terms(inference, baseline.table("at"), predictors, shrunken=shrunken),
         ties=inference.text("ties"),
         variance=inference.text("variance"),
+        penalised=_penalised(inference),
         no_errors=_no_errors(inference.table("penalty")) if shrunken else "",
         whole=whole,
         curved=curved,
@@ -164,6 +165,13 @@ def _cox_terms(
 
 NONE = LevelCount("", "", 0, 0, True, None, None)
 """Stands for the one contrast of a number."""
+
+
+def _penalised(inference: Facts) -> str:
+    """Return the source of the penalised likelihood, if that was maximised."""
+    if "penalised_likelihood" not in inference:
+        return ""
+    return inference.table("penalised_likelihood").text("source")
 
 
 def _no_errors(penalty: Facts) -> str:

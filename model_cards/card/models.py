@@ -52,6 +52,7 @@ class CoxModel:
     terms: tuple[CoxTerm, ...]
     ties: str
     variance: str
+    penalised: Annotated[str, EmptyMeans("the partial likelihood was maximised as it is")]
     no_errors: Annotated[str, EmptyMeans("the coefficients have standard errors")]
     whole: Annotated[ChiSquareTest | None, EmptyMeans(SHRUNKEN)]
     curved: Annotated[tuple[ChiSquareTest, ...], EmptyMeans("no spline, or a shrunken model")]

@@ -105,6 +105,9 @@ def test_a_spline_is_worked_by_hand_too(curved: Path) -> None:
     card = card_of(curved)
     assert card.worked is not None
     text = render_markdown(card)
+    forms = {line.split("|")[2].strip(): line.split("|")[-2].strip() for line in text.splitlines()
+             if line.startswith(("| Size |", "| Marker |")) and line.count("|") == 8}  # fmt: skip
+    assert forms == {"size": "curve (restricted cubic spline)", "marker": "logarithm"}
     rows = printed(text, "| Term | Value | less at baseline | times coefficient | Product |")
     (told,) = re.findall(r"The knots \(size: ([\d., ]+)\)", text)
     values = {term: float(value) for term, value, *_ in rows if term.startswith("size")}
