@@ -185,6 +185,7 @@ def _origin(training: Facts) -> Origin | None:
             )
             for test in update.tables("tests", may_be_empty=True)
         ),
+        caution=update.text("caution") if "caution" in update else "",
     )  # fmt: skip
 
 

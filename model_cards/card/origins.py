@@ -46,7 +46,7 @@ class ColumnRow:
 
 @dataclass(frozen=True)
 class Columns:
-    """What hangs on a misprint: the same model by either of two columns of the source."""
+    """The effect of contradictory coefficients: the same model by either column of the source."""
 
     how: str
     time: float

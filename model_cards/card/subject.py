@@ -17,6 +17,7 @@ class Origin:
     changed: str
     chosen: str
     tests: Annotated[tuple[ChiSquareTest, ...], EmptyMeans("the update was given, not tested for")]
+    caution: Annotated[str, EmptyMeans("no test chose, or a bundle of before")] = ""
 
 
 @dataclass(frozen=True)

@@ -297,3 +297,37 @@ def test_kept_coefficients_are_checked_and_have_no_errors() -> None:
     )
     with pytest.raises(ModelError, match="kept from elsewhere"):
         model.coefficients()
+
+
+def test_the_closed_test_says_that_it_takes_the_parent_as_known(
+    halves: tuple[Bundle, Cohort], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With the parent's patients: on the terminal, and in the bundle of an updated model."""
+    bundle, cohort = halves
+    said = update(bundle, cohort).said
+    trained = bundle.manifest.training
+    patients, events = trained["patients"], trained["patients_with_event"]
+    assert f"fitted on {patients} patients ({events} with the event)" in said["caution"]
+    assert "caution" not in update(bundle, cohort, "slope").said  # nothing was tested
+    frame = pd.read_csv(ORACLE / "simulated.csv")
+    other = frame.assign(death=frame["death"], os_months=frame["os_months"] / 3)
+    other.to_csv(tmp_path / "other.csv", index=False)
+    out = tmp_path / "updated"
+    command = ["update", str(bundle.path), str(tmp_path / "other.csv"), "--out", str(out)]
+    assert main([*command, "--replicates", "0"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"Caution: {said['caution']}." in told
+    training = open_bundle(out).manifest.training
+    assert training["update"]["caution"] == said["caution"]
+    assert training["parent"]["patients"] == patients
+
+
+def test_a_parent_of_few_patients_is_rejected_by_its_own_population(tmp_path: Path) -> None:
+    """Same truth for all: a parent of 60 is kept on 1,500 new patients far less often than 95 %."""
+    kept = 0
+    for seed in range(6):
+        parent = bundle_of(simulate(60, seed), list(PATIENT), tmp_path / str(seed))
+        new = checked(simulate(1500, 1000 + seed), list(PATIENT))
+        kept += update(parent, new).method == "original"
+    # With a true model each is kept with probability 0.95; 3 or fewer of 6 has P = 0.002.
+    assert kept <= 3

@@ -60,9 +60,9 @@ def least_standard_error(published: Published) -> Checks:
                 f"{least:.3f} at least",
                 interval=se,
                 severity="impossible",
-                meaning="These figures are surer than so few patients can make an ordinary Cox "
-                "model, with a Wald or a likelihood-ratio test. A model that copied them would be "
-                "surer than its data.",
+                meaning="This precision is impossible with so few patients in an ordinary Cox "
+                "model, with a Wald or a likelihood-ratio test. A model that copied it would claim "
+                "more than its data.",
             )
 
 

@@ -79,8 +79,8 @@ def highest_grade(published: Published) -> Checks:
             recomputed=f"{number} above it ({rows[0].where}): {listed}",
             interval=Interval(number, number),
             severity="inconsistent",
-            meaning="The text makes the treatment look safer than its table does. Whoever weighs "
-            "benefit against harm must take the table.",
+            meaning="The text makes the treatment look safer than its table does. Use the "
+            "table, not the text, to weigh benefit against harm.",
         )
 
 

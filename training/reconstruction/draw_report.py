@@ -213,7 +213,7 @@ def markdown(report: DrawReport) -> str:
             ],
         ),
         "",
-        f"## What hangs on the misprint: survival at {shown:g} {unit}s by either column",
+        f"## The contradictory coefficients: survival at {shown:g} {unit}s by either column",
         "",
         f"{MISPRINT} {COMMITTED_FIRST}",
         "",

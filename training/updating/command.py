@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from training.updating.updating import METHODS, Update, update
 from training.validation.report import summary_lines
 
 __all__ = ["add_update_parser"]
+
+WIDTH = 88
+"""Of a line of the report."""
 
 
 def add_update_parser(commands: Any) -> None:
@@ -119,6 +123,8 @@ def _lines(found: Update, bundle: Bundle, unit: str) -> list[str]:
             f"  {t['hypothesis']:<30}{t['chi_square']:>11.2f}{t['df']:>5}{_p(t['p']):>9}"
             for t in said["tests"]
         ]
+        caution = f"Caution: {said['caution']}."
+        lines += textwrap.wrap(caution, WIDTH, initial_indent="  ", subsequent_indent="  ")
     return [*lines, f"Update ({said['chosen']}): {found.method}, {said['what']}"]
 
 

@@ -31,6 +31,13 @@ EVENTS_A_TERM = 5
 """Events for each term that the closed test asks for: with fewer its chi-square is too large too
 often. Vittinghoff & McCulloch, Am J Epidemiol 165 (2007) 710, look at 5 to 9."""
 
+CAUTION = (
+    "the closed test takes the parent as known without error; it was fitted on {patients} patients "
+    "({events} with the event), and a parent of few patients is often rejected even on patients of "
+    "its own population: a rejection does not show that they differ from those it was fitted on"
+)
+"""What a test against a model with errors of its own cannot tell."""
+
 KEPT = (
     "the coefficients are the parent model's, whose errors were not estimated on this cohort, and "
     "an interval from the new baseline alone would be too narrow"
@@ -114,7 +121,12 @@ def update(
         fitted = _kept(parent, cohort, chosen, factor, name, seed)
     training = {
         **fitted.manifest.training,
-        "parent": {"id": manifest.id, "digest": manifest.digest},
+        "parent": {
+            "id": manifest.id,
+            "digest": manifest.digest,
+            "patients": manifest.training["patients"],
+            "patients_with_event": manifest.training["patients_with_event"],
+        },
         "update": said,
     }
     complete = replace(fitted.manifest, training=training)
@@ -165,6 +177,10 @@ def _said(
         "slope": {**asdict(slope), "lower": lower, "upper": upper},
     }
     if tested:
+        trained = parent.manifest.training
+        said["caution"] = CAUTION.format(
+            patients=trained["patients"], events=trained["patients_with_event"]
+        )
         said["refit"] = dict(zip(parent.names, tested.coef.tolist(), strict=True))
         said["log_likelihood"] = tested.log_likelihood
     return said
