@@ -80,6 +80,10 @@ def test_what_the_page_says_in_words_is_so(found: dict[str, dict[str, Any]]) -> 
     assert forest["concordance"]["value"] < cox["concordance"]["value"]
     last = [run["horizons"][-1]["slope"]["value"] for run in (forest, cox)]
     assert last[0] < last[1] < 1
+    early = [run["horizons"][0] for run in (forest, cox)]
+    assert early[0]["slope"]["lower"] < 1 < early[0]["slope"]["upper"]
+    assert early[1]["slope"]["lower"] > 1
+    assert early[0]["ici"]["value"] < early[1]["ici"]["value"]
     flattering = found["first-forest-632plus"]
     for honest in (forest, found["first-forest-oob"]):
         assert flattering["concordance"]["value"] > honest["concordance"]["value"]
