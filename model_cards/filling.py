@@ -40,6 +40,7 @@ from model_cards.profiles import profiles
 from model_cards.source import audit_of, draws_of
 from model_cards.statements import denied_tests, statements_of
 from model_cards.worked import worked
+from riskscore.attached import attached_to
 from riskscore.bundle import open_bundle
 from riskscore.errors import Problem
 from riskscore.manifest import Manifest
@@ -102,6 +103,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
     fitted = KINDS[m.kind](inference, settings, predictors, question.horizons)
     external = external_of(bundle, m.digest, problems)
     performance = _performance(evaluation, m.kind, settings.count("seed"), external)
+    performance = replace(performance, void=attached_to(bundle).void)
     intervals = _intervals(manifest.table("intervals"))
     groups = _risk_groups(manifest.table("risk_groups"))
     grid = manifest.text("grid")
@@ -280,6 +282,7 @@ def _performance(
         judged=judged_of(evaluation.table("validation")) if "validation" in evaluation else None,
         later=later_of(evaluation),
         external=external,
+        void=(),
         plots=(),
         pairs_in_sample=pairs_of(pairs.table("in_sample")) if pairs else None,
         pairs_out_of_bag=pairs_of(pairs.table("out_of_bag")) if pairs else None,

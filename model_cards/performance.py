@@ -25,7 +25,8 @@ from model_cards.card import (
     Subgroup,
 )
 from model_cards.plots.pictures import pictures
-from riskscore.bundle import EXTERNAL, Bundle
+from riskscore.attached import attached_to
+from riskscore.bundle import Bundle
 from riskscore.errors import BundleError, Problem
 from riskscore.files import parse_json
 
@@ -91,9 +92,12 @@ def plots_of(validation: Mapping[str, Any], unit: str) -> tuple[Plot, ...]:
 
 
 def external_of(bundle: Bundle, digest: str, problems: list[Problem]) -> tuple[External, ...]:
-    """Return the attached validations of a bundle by file name, or note what is wrong with one."""
+    """Return the attached validations of a bundle by file name, or note what is wrong with one.
+
+    Those of another digest are not of it; `attached_to` names them.
+    """
     found = []
-    for name in bundle.attachments(EXTERNAL, ".json"):
+    for name in attached_to(bundle).own:
         try:
             content = parse_json(bundle.attachment(name) or b"", name)
         except BundleError as error:

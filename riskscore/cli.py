@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from riskscore._command import count, run_command, times
+from riskscore.attached import attached_to
 from riskscore.bundle import open_bundle, shipped_bundles
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest, json_bytes
@@ -136,6 +137,11 @@ def _show(chosen: argparse.Namespace) -> int:
     bundle = open_bundle(chosen.model)
     print(_summary(bundle.manifest))
     print(f"Review: {review_of(bundle).label}")
+    attached = attached_to(bundle)
+    if attached.own:
+        print(f"Validations on other patients: {', '.join(attached.own)}")
+    if attached.void:
+        print(f"Of another version of this model, so not counted: {', '.join(attached.void)}")
     return 0
 
 

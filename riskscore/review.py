@@ -20,6 +20,7 @@ import tomllib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from riskscore.attached import attached_to
 from riskscore.bundle import EXTERNAL, Bundle
 from riskscore.errors import BundleError
 from riskscore.files import parse_json
@@ -165,7 +166,7 @@ def review_of(bundle: Bundle) -> Review:
 
 def _later(bundle: Bundle, day: str) -> tuple[str, ...]:
     """Return the names of the validations dated after a day, or that do not tell their day."""
-    names = bundle.attachments(EXTERNAL, ".json")
+    names = attached_to(bundle).own
     return tuple(n.removeprefix(f"{EXTERNAL}/") for n in names if _created(bundle, n) > day)
 
 

@@ -145,6 +145,7 @@ class Performance:
     judged: Annotated[Judged | None, EmptyMeans("the procedure was not validated")]
     later: Annotated[Later | None, EmptyMeans("nobody parted the patients by time")]
     external: Annotated[tuple[External, ...], EmptyMeans("tested on no other patients")]
+    void: Annotated[tuple[str, ...], EmptyMeans("no test of another version lies there")]
     plots: Annotated[tuple[Plot, ...], EmptyMeans("the procedure was not validated")]
     pairs_in_sample: Annotated[Pairs | None, EmptyMeans("the bundle does not count pairs")] = None
     pairs_out_of_bag: Annotated[Pairs | None, EmptyMeans("the bundle does not count pairs")] = None

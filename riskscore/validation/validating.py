@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from riskscore.attached import attached_to
 from riskscore.bundle import EXTERNAL
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import json_bytes
@@ -223,6 +224,8 @@ def attach(model: RiskModel, validation: Validation, name: str) -> None:
     file = folder / f"{name}.json"
     if file.exists():
         remedy = "choose another name, or remove the file"
+        if f"{EXTERNAL}/{file.name}" in attached_to(model.bundle).void:
+            remedy += "; it judges what the model was before it was fitted again"
         raise InputError([Problem(None, "--attach", "must not be taken", name, remedy)])
     folder.mkdir(exist_ok=True)
     dated = {"created": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -284,7 +284,7 @@ def emptied(part: Any, path: str = "card") -> Iterator[tuple[str, Any]]:
 MEANT = (
     "statement", "source", "beyond", "limits", "excluded", "changed", "help", "levels", "unit",
     "range", "form", "notes", "traits", "treatment", "knots", "curved", "warnings", "proportional",
-    "external", "plots", "worked", "no_errors", "subgroups", "penalised",
+    "external", "plots", "worked", "no_errors", "subgroups", "penalised", "void",
 )  # fmt: skip
 """Fields of the card that say something by being empty."""
 
