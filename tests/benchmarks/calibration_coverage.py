@@ -91,15 +91,15 @@ def _tuned_ridge(cohorts: int = 20, n: int = 90, replicates: int = 25) -> Iterat
         for seed in range(cohorts):
             c = _weak(n, seed)
             settings = Settings(penalty=penalty, seed=seed, n_jobs=1)  # type: ignore[arg-type]
-            found = optimism(c, settings, replicates)
-            refit = CoxProcedure(c.predictors, settings).fit(c, np.arange(n), found.plan.times)
-            truth = Sample(new.time, new.event, found.plan).r2_and_slope(refit.score(new.X))[1]
-            pairs = zip(found.own, found.whole, strict=True)
+            judged = optimism(c, settings, replicates)
+            refit = CoxProcedure(c.predictors, settings).fit(c, np.arange(n), judged.plan.times)
+            truth = Sample(new.time, new.event, judged.plan).r2_and_slope(refit.score(new.X))[1]
+            pairs = zip(judged.own, judged.whole, strict=True)
             plain = np.nanmean([a.overall[place] - b.overall[place] for a, b in pairs])
-            corrected = float(found.apparent.overall[place] - plain)
+            corrected = float(judged.apparent.overall[place] - plain)
             signs += corrected < 0
             ratios["mean of plain losses"].append(corrected / truth)
-            ratios["relative losses"].append(found.slope / truth)
+            ratios["relative losses"].append(judged.slope / truth)
         for name, values in ratios.items():
             low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
             yield f"  {what:<12}{name:<22}{middle:.2f} ({low:.2f} to {high:.2f})"

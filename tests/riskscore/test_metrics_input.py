@@ -159,11 +159,11 @@ def test_predictions_that_hardly_differ_are_judged() -> None:
     random = np.random.default_rng(3)
     x, time = random.normal(0, 1, 200), random.exponential(1, 200)
     survival = np.exp(-0.01 * np.exp(0.001 * x))
-    [found] = calibration(time * np.exp(-x), np.ones(200), survival, 1.0, n_bootstrap=20)
-    assert found.slope is not None
-    assert found.slope.value == pytest.approx(1000, rel=0.3)
-    assert found.ici is not None
-    assert found.ici.value == pytest.approx(found.observed.value - found.expected, rel=0.05)
+    [at] = calibration(time * np.exp(-x), np.ones(200), survival, 1.0, n_bootstrap=20)
+    assert at.slope is not None
+    assert at.slope.value == pytest.approx(1000, rel=0.3)
+    assert at.ici is not None
+    assert at.ici.value == pytest.approx(at.observed.value - at.expected, rel=0.05)
 
 
 def test_predictions_of_0_and_1_are_moved_and_counted() -> None:

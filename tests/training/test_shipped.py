@@ -175,12 +175,12 @@ def test_a_slope_elsewhere_is_of_its_horizon() -> None:
     R 4.2.2, survival 3.5.3: coxph(Surv(pmin(time, h), event * (time <= h)) ~ log(-log(survival))).
     """
     job = EXTERNALS[0]
-    found = external(load_model(job.model), job, COHORTS, replicates=0)
-    slopes = [at.calibration.slope for at in found.evaluation.horizons]
+    validation = external(load_model(job.model), job, COHORTS, replicates=0)
+    slopes = [at.calibration.slope for at in validation.evaluation.horizons]
     ours = [(slope.value, slope.se) for slope in slopes if slope]
     theirs = [(1.30347, 0.49063), (1.22486, 0.32754), (0.93309, 0.29126), (0.96086, 0.26132)]
     np.testing.assert_allclose(ours, theirs, atol=1e-5)  # the digits printed
-    assert any("calibration slope at month 24 " in note for note in found.notes)
+    assert any("calibration slope at month 24 " in note for note in validation.notes)
 
 
 @pytest.mark.skipif(not COHORTS.is_dir(), reason=ABSENT)

@@ -138,9 +138,9 @@ def test_calibration_is_of_follow_up_up_to_the_horizon(cohort: Cohort) -> None:
     score, survival = refit.score(cohort.X), refit.survival(cohort.X, plan.times)
     first, late = AT.index("observed_expected"), cohort.time > plan.horizons[1]
     (whole, early), (other, same) = (
-        (found.overall[3], found[1][:2, first:])
+        (figures.overall[3], figures[1][:2, first:])
         for event in (cohort.event, np.where(late, ~cohort.event, cohort.event))
-        for found in (Sample(cohort.time, event, plan).figures(score, survival),)
+        for figures in (Sample(cohort.time, event, plan).figures(score, survival),)
     )
     assert np.isfinite(early).all()
     np.testing.assert_allclose(early, same, rtol=1e-9)  # the same sums
@@ -440,16 +440,16 @@ def test_what_the_fits_chose_is_told(
 ) -> None:
     """The evaluation and its report hold what each fit of the procedure chose."""
     c, year = cohort_of(simulate(90, 8), ["tumor_number", "age"]), np.arange(90) % 3
-    found = validate(
+    judged = validate(
         c, kind, Settings(n_jobs=1, **more), method,
         replicates=3, folds=3, repeats=1, column=year, split=2.0,
     )  # fmt: skip
-    chosen = found["chosen"]
+    chosen = judged["chosen"]
     assert set(chosen) == {"fits"} | names
     assert chosen["fits"] == (1 if kind == "forest" else 3)
     for name in names:
         assert 0 < chosen[name]["least"] <= chosen[name]["median"] <= chosen[name]["most"]
-    assert any(line.startswith("Chosen by ") for line in validation_lines(found, "month"))
+    assert any(line.startswith("Chosen by ") for line in validation_lines(judged, "month"))
     given = validate(c, "cox", Settings(n_jobs=1, penalty=2.0), replicates=2)
     assert "chosen" not in given
 
@@ -468,21 +468,21 @@ def test_a_tuned_ridge_s_slope_is_near_that_on_new_patients(seed: int) -> None:
     As a mean of plain losses the corrected slopes were -4.27 and -17.98, with the wrong sign.
     """
     c, new, settings = weak(90, seed), weak(4000, 99), Settings(penalty="auto", seed=seed, n_jobs=1)
-    found = optimism(c, settings, 12)
-    assert max(figures.overall[3] for figures in found.own) > 100
-    refit = procedure("cox", c.predictors, settings).fit(c, np.arange(90), found.plan.times)
-    sample = Sample(new.time, new.event, found.plan)
+    judged = optimism(c, settings, 12)
+    assert max(figures.overall[3] for figures in judged.own) > 100
+    refit = procedure("cox", c.predictors, settings).fit(c, np.arange(90), judged.plan.times)
+    sample = Sample(new.time, new.event, judged.plan)
     _, truth = sample.r2_and_slope(refit.score(new.X))
     # Twelve resamples of 90 patients: over eight cohorts the ratio was 0.53 to 1.35.
-    assert found.slope / truth == pytest.approx(1, abs=0.5)
-    assert 0 < found.to_dict(c)["horizons"][-1]["slope"]["value"] < 5  # plain: below -4 in both
+    assert judged.slope / truth == pytest.approx(1, abs=0.5)
+    assert 0 < judged.to_dict(c)["horizons"][-1]["slope"]["value"] < 5  # plain: below -4 in both
 
 
 def test_without_a_penalty_a_slope_s_loss_is_harrell_s(cohort: Cohort) -> None:
     """A refit's own slope is 1 then, and nothing is changed by taking the loss relative to it."""
-    found = optimism(cohort, Settings(n_jobs=1), 5)
+    judged = optimism(cohort, Settings(n_jobs=1), 5)
     for part, place in (("overall", OVERALL.index("slope")), ("at", AT.index("slope"))):
-        pairs = zip(found.own, found.whole, strict=True)
+        pairs = zip(judged.own, judged.whole, strict=True)
         plain = np.array([getattr(a, part) - getattr(b, part) for a, b in pairs])
         # Each refit's slope is 1 to the tolerance of its fit.
-        np.testing.assert_allclose(found.loss(part)[..., place], plain[..., place], rtol=1e-6)
+        np.testing.assert_allclose(judged.loss(part)[..., place], plain[..., place], rtol=1e-6)

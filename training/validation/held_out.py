@@ -113,8 +113,8 @@ def out_of_bag(
     forest = ForestProcedure(cohort.predictors, settings)
     refit = forest.fit(cohort, np.arange(len(cohort.time)), plan.times)
     score, survival = refit.out_of_bag(cohort.X, plan.times)
-    found = judge_out_of_bag(cohort, score, survival, plan, settings.seed, n_bootstrap)
-    return found | chosen_in([refit.chosen], choices("forest", settings))
+    judged = judge_out_of_bag(cohort, score, survival, plan, settings.seed, n_bootstrap)
+    return judged | chosen_in([refit.chosen], choices("forest", settings))
 
 
 def judge_out_of_bag(
