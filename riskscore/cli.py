@@ -14,6 +14,7 @@ from riskscore.bundle import open_bundle, shipped_bundles
 from riskscore.errors import InputError, Problem
 from riskscore.manifest import Manifest, json_bytes
 from riskscore.model import RiskModel, load_model
+from riskscore.performance import performance_lines
 from riskscore.review import review_of
 from riskscore.study import load_study
 from riskscore.tables import read_table, write_atomically, write_table
@@ -136,7 +137,10 @@ def _models(_: argparse.Namespace) -> int:
 def _show(chosen: argparse.Namespace) -> int:
     bundle = open_bundle(chosen.model)
     print(_summary(bundle.manifest))
-    print(f"Review: {review_of(bundle).label}")
+    print("\nPairs: two patients, one known to have had the event first; right: the higher risk")
+    for heading, line in performance_lines(bundle):
+        print(f"{heading:<12}{line}")
+    print(f"\nReview: {review_of(bundle).label}")
     attached = attached_to(bundle)
     if attached.own:
         print(f"Validations on other patients: {', '.join(attached.own)}")
@@ -224,6 +228,8 @@ def _summary(manifest: Manifest) -> str:
     unit = study.time_unit
     interval = manifest.intervals
     has = interval["method"] if interval["available"] else f"none: {interval['reason']}"
+    # Rows of a reconstructed cohort are nobody's.
+    whose = "records" if training["cohort"]["kind"] == "reconstructed" else "patients"
     facts = [
         ("Model", f"{manifest.id} ({manifest.kind})"),
         ("Digest", manifest.digest),
@@ -235,7 +241,7 @@ def _summary(manifest: Manifest) -> str:
         ("Interval", has),
         (
             "Trained on",
-            f"{training['patients']} patients, {training['patients_with_event']} with the event"
+            f"{training['patients']} {whose}, {training['patients_with_event']} with the event"
             + (
                 f"; {training['rows']} rows, {training['events']} with it"
                 if training["rows"] != training["patients"]
@@ -248,6 +254,8 @@ def _summary(manifest: Manifest) -> str:
         parent, update = training["parent"], training["update"]
         facts.insert(2, ("Parent", f"{parent['id']} {parent['digest']}"))
         facts.insert(3, ("Update", f"{update['method']}: {update['what']}"))
+        if "caution" in update:
+            facts.insert(4, ("Caution", update["caution"]))
     lines = [f"{name:<12}{text}" for name, text in facts]
     lines += ["", "Predictors"]
     for p in manifest.predictors:

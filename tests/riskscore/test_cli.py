@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +124,39 @@ def test_show_says_what_the_model_is(cox_bundle: Path, capsys: pytest.CaptureFix
         "For method review, not for care.",
     ):
         assert part in out
+
+
+def test_show_says_how_good_the_model_is(
+    cox_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Right, wrong and the same, on its own data and elsewhere; the worst risks in absolute."""
+    assert main(["show", str(cox_bundle)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"Own data +of 100 pairs \d+ right, \d+ wrong, \d+ the same; concord", out)
+    assert "not tested on other patients" in out
+    assert main(["show", "deb-tace-hcc/os/cox"]) == 0
+    out = capsys.readouterr().out
+    assert "of 100 pairs 27 right, 17 wrong, 56 the same; concordance 0.55" in out
+    assert "by month 24 84% expected to have the event, 49% had it" in out
+    assert "90 records, 59 with the event (reconstructed" in out
+
+
+def test_show_leaves_out_what_a_bundle_of_before_or_a_broken_attachment_lacks(
+    cox_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another bundle's validation, one that is no JSON and one without figures say nothing."""
+    bundle = tmp_path / "b"
+    shutil.copytree(cox_bundle, bundle)
+    (bundle / "external").mkdir()
+    (bundle / "external" / "other.json").write_text('{"digest": "sha256:00"}')
+    (bundle / "external" / "broken.json").write_text("{")
+    digest = load_model(bundle).digest
+    bare = {"digest": digest, "cohort": {"name": "bare.csv", "patients": 3}, "evaluation": {}}
+    (bundle / "external" / "bare.json").write_text(json.dumps(bare))
+    assert main(["show", str(bundle)]) == 0
+    out = capsys.readouterr().out
+    (line,) = (line for line in out.splitlines() if line.startswith("Elsewhere"))
+    assert "bare.csv, 3 patients" in line
 
 
 def test_show_of_a_forest_says_why_there_is_no_interval(
