@@ -67,7 +67,11 @@ def cox_model(
     if not shrunken:
         labels = {p.name: p.label for p in predictors}
         tests = inference.table("tests")
-        whole = _test(tests.table("likelihood_ratio"), "no effect of any predictor")
+        # A likelihood ratio takes repeated rows of a patient for independent.
+        if "robust" in inference.text("variance"):
+            whole = _test(tests.table("robust_score"), "robust score test")
+        else:
+            whole = _test(tests.table("likelihood_ratio"), "likelihood-ratio test")
         curved = _tests(inference, "nonlinearity", labels, may_be_empty=True)
         assumption = inference.table("proportional_hazards")
         proportional = (

@@ -1,7 +1,8 @@
 """D-calibration and Royston's D: is the whole predicted curve right, and how far it parts patients.
 
 Sources: Haider, Hoehn, Davis & Greiner, JMLR 21 (2020) 85; Royston & Sauerbrei, Stat Med 23 (2004)
-723, doi:10.1002/sim.1621.
+723, doi:10.1002/sim.1621; Rao & Scott, Annals of Statistics 12 (1984) 46,
+doi:10.1214/aos/1176346391.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ __all__ = [
     "DCalibration", "RoystonD", "d_calibration", "d_calibration_of", "royston_d", "royston_d_of",
 ]  # fmt: skip
 
+TERMS = 10_000
+"""Most terms of a series; some tens are used."""
+
 
 @dataclass(frozen=True, slots=True)
 class DCalibration:
@@ -35,6 +39,7 @@ class DCalibration:
     statistic, p : float
         Pearson's chi-square against even bins, and its P value on bins - 1 degrees of freedom. A
         small P speaks against the curves; heavy censoring evens the bins and hides what is wrong.
+        Where patients have several rows, both are corrected for that as by Rao and Scott.
     """
 
     counts: tuple[float, ...]
@@ -60,7 +65,12 @@ class RoystonD:
 
 
 def d_calibration(
-    time: ArrayLike, event: ArrayLike, survival_at_time: ArrayLike, *, bins: int = 10
+    time: ArrayLike,
+    event: ArrayLike,
+    survival_at_time: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    bins: int = 10,
 ) -> DCalibration:
     """Return the D-calibration of predicted curves.
 
@@ -70,6 +80,8 @@ def d_calibration(
         Follow-up, and whether it ends with the event.
     survival_at_time : array-like of shape (n,)
         Each patient's predicted probability of being event-free at the patient's own time.
+    groups : array-like of shape (n,), optional
+        Clusters for the test.
     bins : int
         Equal bins from 0 to 1, two or more.
 
@@ -83,7 +95,7 @@ def d_calibration(
     >>> d_calibration([1, 2], [1, 0], [0.8, 0.5], bins=2).counts
     (1.0, 1.0)
     """
-    outcome = check_outcome(time, event)
+    outcome = check_outcome(time, event, groups)
     survival = check_score(outcome, survival_at_time, "survival_at_time")
     if bins < 2:
         raise InputError([Problem(None, "bins", "must be 2 or more", bins, "take 10")])
@@ -112,24 +124,48 @@ def d_calibration_of(outcome: Outcome, survival: FloatArray, bins: int = 10) -> 
     whole = sums(bin_of, np.where(outcome.event | (survival == 0), 0.0, 1 / (bins * ever)), bins)
     counts += np.append(np.cumsum(whole[::-1])[::-1][1:], 0.0)  # into every bin below one's own
     even = len(survival) / bins
-    statistic = float(((counts - even) ** 2).sum() / even)
-    return DCalibration(tuple(counts.tolist()), statistic, _chi_square_tail(statistic, bins - 1))
+    statistic, df = float(((counts - even) ** 2).sum() / even), float(bins - 1)
+    if outcome.cluster is not None:
+        own = np.arange(bins) == bin_of[:, None]
+        below = np.arange(bins) < bin_of[:, None]
+        shares = own * np.where(outcome.event, 1.0, partly)[:, None]
+        shares += below * np.where(outcome.event | (survival == 0), 0.0, 1 / (bins * ever))[:, None]
+        beyond = shares - 1 / bins
+        summed = np.stack([outcome.clustered(column) for column in beyond.T], axis=1)
+        spread = summed.T @ summed / even
+        # Rao and Scott: Pearson's statistic is a sum of chi-squares, each times a root of this
+        # matrix; one chi-square of the same mean and variance takes their place.
+        first, second = float(np.trace(spread)), float((spread**2).sum())
+        statistic, df = statistic * first / second, first**2 / second
+    return DCalibration(tuple(counts.tolist()), statistic, _chi_square_tail(statistic, df))
 
 
-def _chi_square_tail(x: float, df: int) -> float:
-    """Return the probability of a chi-square above x: the finite sum for a whole number of df."""
-    if x > 1400:  # exp(-x / 2) is 0 in a double
-        return 0.0
-    half = x / 2
-    if df % 2:
-        tail, term, k = math.erfc(math.sqrt(half)), math.sqrt(half / math.pi) * 2, 1.5
-    else:
-        tail, term, k = 0.0, 1.0, 1.0
-    for _ in range(df // 2):
-        tail += term * math.exp(-half)
-        term *= half / k
-        k += 1
-    return min(tail, 1.0)
+def _chi_square_tail(x: float, df: float) -> float:
+    """Return the probability of a chi-square above x; df may be any number above 0."""
+    a, half = df / 2, x / 2
+    if not half > 0:
+        return 1.0
+    front = math.exp(a * math.log(half) - half - math.lgamma(a))
+    if half < a + 1:  # the series of the part below
+        term = total = 1 / a
+        for k in range(1, TERMS):
+            term *= half / (a + k)
+            total += term
+            if term < total * 1e-17:
+                break
+        return max(1 - front * total, 0.0)
+    # The continued fraction of the part above, by Lentz's method.
+    b = half + 1 - a
+    c, d = 1e300, 1 / b
+    value = d
+    for k in range(1, TERMS):
+        b += 2
+        d = 1 / (k * (a - k) * d + b)
+        c = b + k * (a - k) / c
+        value *= c * d
+        if abs(c * d - 1) < 1e-16:
+            break
+    return min(front * value, 1.0)
 
 
 def royston_d(

@@ -25,9 +25,10 @@ NOT_SHOWN = (
     "inference.covariance", "inference.se_model_based", "inference.log_likelihood",
     "inference.tuning", "inference.penalty", "inference.association", "inference.tests.score",
     "inference.tests.wald", "evaluation.integrated_brier", "evaluation.validation",
-    "inference.tests.robust_score", "inference.proportional_hazards.transform",
+    "inference.proportional_hazards.transform",
     "inference.proportional_hazards.method", "inference.proportional_hazards.residuals",
     "inference.proportional_hazards.smooth", "inference.baseline.hazard_",
+    "inference.baseline.log_hazard_",
     *(
         f"inference.coefficients[0].{key}"
         for key in ("hazard_ratio", "lower", "upper", "p", "predictor", "level", "form", "knots",

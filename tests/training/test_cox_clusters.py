@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,14 @@ from numpy.typing import NDArray
 from scipy.optimize import root
 from sksurv.util import Surv
 
+from riskscore import load_model
+from riskscore.study import Study, load_study
+from tests.conftest import PATIENT, simulate
+from training.cohort import check_cohort
 from training.cox import CoxModel
 from training.cox.baseline_variance import model_based
 from training.cox.risk_sets import Ties
+from training.fit import fit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -193,3 +199,34 @@ def test_memory_and_time_grow_with_rows_plus_times() -> None:
     # A hazard that grows by small steps has a variance that changes by small steps.
     late = variance[1000:-1000]
     assert max(abs(b / a - 1) for a, b in pairwise(late.tolist())) < 0.01
+
+
+def test_the_bundle_answers_with_the_joint_variance(tmp_path: Path) -> None:
+    """Graph, equation and estimator agree, and what takes rows as independent is left out."""
+    frame = simulate(300, seed=4)
+    frame["patient"] = np.arange(len(frame)) // 3
+    declared = load_study("deb-tace-hcc").to_dict()
+    declared["study"]["cluster"] = "patient"
+    cohort = check_cohort(frame, Study.from_dict(declared), "os", list(PATIENT))
+    fitted = fit(cohort, "cox")
+    fitted.write(tmp_path / "b")
+    model = load_model(tmp_path / "b")
+    X = fitted.pipeline["encode"].transform(cohort.X[:40])
+    survival, lower, upper = fitted.pipeline["model"].predict_curves(X)
+    answered = model.curves(cohort.X[:40])
+    for ours, graph in zip((survival, lower, upper), answered, strict=False):
+        np.testing.assert_allclose(graph, ours, rtol=1e-9)  # the same sums in another order
+    times = np.array([6.0, 12.0, 18.0])
+    of_log = model.equation.log_hazards(cohort.X[:40], cohort.X[:40], times)
+    errors = standard_errors(fitted.pipeline["model"], X, times)
+    np.testing.assert_allclose(np.sqrt(of_log.variance), errors, rtol=1e-6)  # bounds near 0 and 1
+    assert "summed by patient" in model.manifest.intervals["method"]
+    inference = fitted.inference
+    assert set(inference["tests"]) == {"robust_score", "wald"}
+    assert "taken together" in inference["proportional_hazards"]["method"]
+    assert len(inference["baseline"]["log_hazard_variance"]) == len(inference["baseline"]["times"])
+    # A bundle of independent rows has all of this in its other fields.
+    frame["patient"] = np.arange(len(frame))
+    alone = fit(check_cohort(frame, load_study("deb-tace-hcc"), "os", list(PATIENT)), "cox")
+    assert "log_hazard_variance" not in alone.inference["baseline"]
+    assert "likelihood_ratio" in alone.inference["tests"]

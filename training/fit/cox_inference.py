@@ -73,7 +73,7 @@ def inference_of(
         if penalty
         else np.sqrt(np.diag(model.information_variance_)).tolist(),
         "log_likelihood": {"model": sums.loglik, "null": model.loglik_null_},
-        "tests": {name: asdict(test) for name, test in sorted(model.tests_.items())} or None,
+        "tests": _of_the_whole(model, cohort),
         "association": None if penalty else _tests(model, groups),
         "nonlinearity": None
         if penalty
@@ -99,6 +99,14 @@ def _log_hazard(model: CoxModel) -> dict[str, Any]:
         "log_hazard_variance": joint.variance.tolist(),
         "log_hazard_covariance": joint.covariance.tolist(),
     }
+
+
+def _of_the_whole(model: CoxModel, cohort: Cohort) -> dict[str, Any] | None:
+    """Return the tests that no term has an effect; of repeated rows those that can be believed."""
+    tests = sorted(model.tests_.items())
+    if cohort.groups is not None:
+        tests = [(name, test) for name, test in tests if name in ("robust_score", "wald")]
+    return {name: asdict(test) for name, test in tests} or None
 
 
 def _variance(cohort: Cohort, penalty: dict[str, Any] | None) -> str:
