@@ -269,6 +269,9 @@ def nullable(values: FloatArray) -> Any:
 def _plain(value: Any) -> Any:
     """Return nested lists with None for NaN: for few values cheaper than numpy's own look."""
     if isinstance(value, list):
+        # A sum is finite only if every number is; one too large for a double is looked at again.
+        if value and type(value[0]) is float and math.isfinite(sum(value)):
+            return value
         return [_plain(inner) for inner in value]
     if -math.inf < value < math.inf:
         return value

@@ -19,7 +19,7 @@ from pathlib import Path
 from riskscore import BundleError, RiskModel, load_model
 from riskscore.bundle import MANIFEST, find_bundle, shipped_bundles
 from riskscore.review import APPROVED, REJECTED, RETIRED, Review, review_of
-from serving.models import APPROVED_VARIABLE, DEFAULT_MODEL, MODELS_VARIABLE, PIN, Models, self_test
+from serving.models import APPROVED_VARIABLE, DEFAULT_MODEL, MODELS_VARIABLE, PIN, Models
 from serving.problems import Refusal
 from serving.settings import SettingError, switch
 from serving.withdraw import WITHDRAWN_VARIABLE, Withdrawal, WithdrawalError, withdrawals
@@ -98,7 +98,7 @@ class Catalogue:
         ------
         BundleError
             If one is missing, damaged, not what its pin says or not approved, naming it; if none is
-            left to serve; if the answer to a patient like its training's is no curve.
+            left to serve.
         SettingError
             If `RISKSCORE_REQUIRE_APPROVED` is neither 0 nor 1, or `RISKSCORE_MODELS` is set and
             names nothing.
@@ -206,7 +206,6 @@ class Catalogue:
                     f"{model.bundle.path}: the review of the new bundle is {model.review.status}, "
                     f"and {APPROVED_VARIABLE} is set; have it reviewed"
                 )
-            self_test(model)
         except BundleError as error:
             held.is_behind = True
             self._tell(f"{error}; until then the bundle that was there before answers")
@@ -252,7 +251,6 @@ def _hold(name: str | Path, pin: str) -> _Held:
     files = _files_of(find_bundle(name))
     model = load_model(name)
     _check_pin(name, pin, model)
-    self_test(model)
     return _Held(name, pin, model, model.review, files)
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from riskscore import BundleError, RiskModel, __version__
 from riskscore.bundle import shipped_bundles
 from riskscore.errors import json_safe
@@ -16,7 +14,7 @@ from riskscore.files import read_attachment
 from riskscore.review import Review
 from serving.problems import Refusal, Reply, json_begin
 
-__all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "PIN", "Models", "self_test"]
+__all__ = ["APPROVED_VARIABLE", "DEFAULT_MODEL", "MODELS_VARIABLE", "PIN", "Models"]
 
 MODELS_VARIABLE = "RISKSCORE_MODELS"
 """Environment variable: what is served, and nothing else: directories of bundles or ids of shipped
@@ -211,24 +209,6 @@ class Models:
             rule = "must be beside the bundle, and of this digest"
             raise Refusal.of("not-found", "card", rule, None, remedy)
         return card
-
-
-def self_test(model: RiskModel) -> None:
-    """Let a model answer for a patient like its training's, and look at the answer.
-
-    Raises
-    ------
-    BundleError
-        If the answer is not a survival curve.
-    """
-    answer = model.answer([model.manifest.typical_patient])
-    curve = np.concatenate([[1.0], answer.survival[0]])
-    rises = np.diff(curve) > 0
-    if not np.isfinite(curve).all() or curve.min() < 0 or curve.max() > 1 or rises.any():
-        raise BundleError(
-            f"{model.bundle.path}: the model's answer for a typical patient is not a survival "
-            "curve; fit the model again"
-        )
 
 
 def _card(model: RiskModel) -> Reply | None:

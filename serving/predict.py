@@ -79,13 +79,13 @@ def _predicting(
     models.answering(request.model)
     weight = weigh(model, request)
     check_effort(request, weight)
-    parts = list(slices(len(request.patients), weight))
+    parts = slices(len(request.patients), weight)
     if request.problems or len(parts) > 1:
         _check(model, request)
         yield
     about: dict[str, Any] = {}
     answers, written = [], []
-    for part in parts or [slice(0, 0)]:
+    for part in parts:
         patients = request.patients[part] if len(parts) > 1 else request.patients
         try:
             answer = model.answer(patients, request.times)

@@ -132,7 +132,12 @@ class PredictBody(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base
         try:
             check_headers(headers.get("content-type", ""), headers.get("content-encoding", ""))
             body = await read_body(request.stream(), headers.get("content-length", ""))
-            arrived = await work.run(_parsing(body), len(body), facts.token)
+            small = len(body) <= AT_ONCE
+            arrived = (
+                parse_predict(body)
+                if small
+                else await work.run(_parsing(body), len(body), facts.token)
+            )
             return Arrived(arrived, facts, request.receive)
         except Refusal as refusal:
             facts.refusal = refusal

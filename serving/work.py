@@ -65,6 +65,8 @@ def weigh(model: RiskModel, request: PredictRequest) -> int:
     Patients x times x levels to compare, and x 2^predictors to explain.
     """
     manifest = model.manifest
+    if request.times is None and not request.compare and request.explain is False:
+        return len(manifest.times) + 5 * GIVEN * len(manifest.outcome.horizons)
     asked = request.times if isinstance(request.times, list) else manifest.outcome.horizons
     times = len(asked)
     rows, given = 1, 5 * times
@@ -77,14 +79,16 @@ def weigh(model: RiskModel, request: PredictRequest) -> int:
     return rows * len(manifest.times) + GIVEN * given
 
 
-def slices(n_patients: int, weight: int) -> Iterator[slice]:
+def slices(n_patients: int, weight: int) -> list[slice]:
     """Return the parts of `n_patients` that are worked on at a time, each of `weight`.
 
     >>> [(part.start, part.stop) for part in slices(5, SLICE // 2)]
     [(0, 2), (2, 4), (4, 6)]
     """
     size = max(1, SLICE // weight)
-    return (slice(start, start + size) for start in range(0, n_patients, size))
+    if n_patients <= size:
+        return [slice(0, n_patients)]
+    return [slice(start, start + size) for start in range(0, n_patients, size)]
 
 
 @dataclass(eq=False, slots=True)
