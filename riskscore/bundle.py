@@ -184,7 +184,10 @@ def open_bundle(model: str | Path) -> Bundle:
     if found != FORMAT or isinstance(found, bool):
         newer = isinstance(found, int) and found > FORMAT
         remedy = "upgrade riskscore" if newer else "write the bundle again with this version"
-        raise BundleError(f"{path}: bundle format {found!r}, this version reads {FORMAT}; {remedy}")
+        raise BundleError(
+            f"{path}: manifest.json has bundle format {found!r:.40}, this version reads {FORMAT}; "
+            f"{remedy}"
+        )
     manifest = Manifest.from_dict(content, str(path))
     missing = sorted(set(HASHED) - set(manifest.files))
     if missing:

@@ -40,7 +40,7 @@ def open_graph(bundle: Bundle) -> ort.InferenceSession:
     # one patient. Many rows are spread over processes, not threads.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised; a log would repeat a patient's values
     # Only what was checked is run.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
