@@ -225,6 +225,12 @@ def write_bundle(path: str | Path, manifest: Manifest, files: Mapping[str, bytes
     missing = sorted(set(HASHED) - set(files))
     if missing:
         raise BundleError(f"a bundle needs {', '.join(missing)}")
+    for name, data in files.items():
+        if len(data) > LIMITS.get(name, OTHER_LIMIT):
+            raise BundleError(
+                f"{name} would have {len(data):,} bytes, more than a bundle may have; fit a "
+                "smaller model (fewer trees or times)"
+            )
     target = Path(path)
     partial, old = (target.with_name(f".{word}-{target.name}") for word in ("partial", "old"))
     if old.exists() and not target.exists():

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from tests.benchmarks import (
     audit_false_alarms,
+    bundle_corruption,
     calibration_coverage,
     converters,
     cox_speed,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "converters": converters.measure,
     "cox-speed": cox_speed.measure,
     "difference-coverage": difference_coverage.measure,
+    "bundle-corruption": bundle_corruption.measure,
     "audit-false-alarms": audit_false_alarms.measure,
     "calibration-coverage": calibration_coverage.measure,
     "metrics-speed": metrics_speed.measure,

@@ -12,6 +12,7 @@ import pytest
 from riskscore import load_model
 from riskscore.bundle import (
     HASHED,
+    LIMITS,
     find_bundle,
     open_bundle,
     write_bundle,
@@ -278,3 +279,15 @@ def test_nothing_is_written_when_writing_fails(
         write_bundle(copy, bundle.manifest, files)
     assert open_bundle(copy).manifest == bundle.manifest
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_what_could_not_be_read_is_not_written(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file above its limit is refused before anything is written."""
+    bundle = open_bundle(copy)
+    files = {name: (copy / name).read_bytes() for name in bundle.manifest.files}
+    monkeypatch.setitem(LIMITS, "model.onnx", 100)
+    with pytest.raises(BundleError, match="model.onnx would have [0-9,]+ bytes, more than"):
+        write_bundle(tmp_path / "new", bundle.manifest, files)
+    assert not (tmp_path / "new").exists()

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -286,3 +287,13 @@ def test_refusals_name_the_remedy(cohort: Cohort, study: Study, file: Path, tmp_
     with pytest.raises(InputError, match="death column is missing"):
         export(cox, study, simulate(20, 1).drop(columns="death"), out, outcome="os")
     assert not out.exists()
+
+
+def test_a_graph_that_no_bundle_may_have_is_not_exported(cohort: Cohort, tmp_path: Path) -> None:
+    """What would be refused when it is loaded is refused when it is made."""
+    # skl2onnx gives the clusters' numbers to the next step, scikit-learn the distances.
+    steps = [StudyEncoder(cohort.predictors, forms=False), KMeans(3, n_init=1, random_state=0)]
+    pipeline = make_pipeline(*steps, CoxPHSurvivalAnalysis(alpha=1.0)).fit(cohort.X, cohort.y)
+    with pytest.raises(ModelError, match="must have results of known size"):
+        export(pipeline, cohort.study, cohort, tmp_path / "b", refits=2)
+    assert not (tmp_path / "b").exists()

@@ -24,7 +24,10 @@ from sksurv.ensemble import (
 from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
 from sksurv.tree import ExtraSurvivalTree, SurvivalTree
 
-from riskscore.graph import OUTPUTS
+from riskscore.errors import ModelError
+from riskscore.graph import OUTPUTS, ROWS_AT_ONCE
+from riskscore.graph_check import check_graph
+from riskscore.onnx_file import OnnxError, read_graph
 from riskscore.study import Predictor
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
@@ -101,6 +104,11 @@ def to_onnx(
     guarded : sequence of Predictor
         The study's predictors, for steps that do not themselves answer NaN to a row that is no
         patient, as `StudyEncoder` and the models of this project do.
+
+    Raises
+    ------
+    ModelError
+        If the steps need operators that no bundle may use, or compute too much.
     """
     register_converters()
     with tables_aside() as aside:
@@ -112,7 +120,14 @@ def to_onnx(
         )
     if guarded:
         guard(model, guarded)
-    return serialised(model, aside, properties)
+    graph = serialised(model, aside, properties)
+    try:
+        check_graph(read_graph(graph), ROWS_AT_ONCE, n_predictors)
+    except OnnxError as error:
+        raise ModelError(
+            f"no bundle would load with this graph: it {error}; replace the step that needs it"
+        ) from error
+    return graph
 
 
 def _register(model: type, converter: Any, shape: Any) -> None:
