@@ -8,7 +8,7 @@ COHORTS ?= ../shared/cohorts
 ROOMS := riskscore training serving model_cards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench serve oracle agreement bundles cards wheelhouse bento sbom clean
+.PHONY: help setup run test machines lint types bench serve oracle agreement bundles cards wheelhouse bento sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ run: $(READY) ## fit, judge, export, write cards, predict: the main job, into bu
 
 test: $(READY) ## run every test, with coverage of riskscore/
 	@$(BIN)/python -m pytest --cov --cov-report=term
+
+machines: $(READY) ## the numeric tests and the main job as other processors compute them
+	@$(BIN)/python -m tests.machines
 
 lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check .

@@ -27,6 +27,7 @@ from riskscore.metrics._cox import baseline_se, fit_cox
 from riskscore.metrics._estimates import Estimate, FloatArray, on_log_scale, wald
 from riskscore.metrics._outcome import Outcome, check_horizons, check_outcome, check_risk
 from riskscore.metrics._smooth import LEAST, MOST, CalibrationCurve, smooth_curve
+from riskscore.ties import RISK_TOLERANCE
 
 __all__ = [
     "Calibration", "CalibrationGroup", "calibration", "calibration_of",
@@ -276,7 +277,8 @@ def _groups(
     events = int((outcome.event & (outcome.time <= horizon)).sum())
     wanted = n_groups or (10 if events >= 200 else 5)
     cuts = np.quantile(risk, np.arange(1, wanted) / wanted)
-    group = np.searchsorted(cuts, risk, side="left")
+    # A cut that lies on a patient's risk may miss it by the last bit.
+    group = np.searchsorted(cuts, risk - RISK_TOLERANCE, side="left")
     found = []
     for number in np.unique(group):
         who = group == number

@@ -337,3 +337,17 @@ def test_small_cohorts_of_any_shape(
     graph = converted(model, X)
     check(model, graph, X, CURVES, SCORES)
     check(model, graph, np.nan_to_num(-X[::-1]), CURVES, SCORES)
+
+
+@pytest.mark.numeric
+@pytest.mark.parametrize("name", ["cox", "coxnet", "componentwise", "boosting", "forest"])
+def test_an_answer_depends_on_the_patient_alone(name: str) -> None:
+    """To the last bit: in any batch and order, and beside copies of other patients."""
+    X, y = cohort(near=False)
+    model = make_pipeline(StandardScaler(), copy.deepcopy((HAZARDS | BOOSTING | TREES)[name]))
+    graph = converted(model.fit(X, y), X)
+    whole = run(graph, X)
+    order = np.random.default_rng(1).integers(0, len(X), 300)
+    for at_once in (1, 7, 128):
+        for found, expected in zip(run(graph, X[order], at_once=at_once), whole, strict=True):
+            assert np.array_equal(found, expected[order], equal_nan=True)

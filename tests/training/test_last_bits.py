@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 
 from riskscore.study import Study, load_study
 from tests.conftest import simulate
+from tests.training.exported import run
 from training.cohort import Cohort, check_cohort
 from training.cox import CoxModel
 from training.encoding import StudyEncoder
 from training.evaluate import pairs
+from training.export import to_onnx
 from training.fit.manifest import risk_groups_of
 from training.forest import CompactForest
 from training.settings import Settings
@@ -132,3 +135,25 @@ def test_a_forest_is_the_same_whatever_the_order_it_is_asked_in(cohort: Cohort) 
     renamed = replace(cohort, name="again")
     again = CompactForest(n_estimators=30, random_state=0, n_jobs=1).fit(design, renamed.y)
     assert np.array_equal(again.predict_curves(design), curves)
+
+
+@pytest.mark.parametrize("form", ["linear", "log", "spline"])
+def test_an_exported_number_gives_a_patient_one_answer(form: str) -> None:
+    """A number as it is, its logarithm, a spline: in any batch and order."""
+    declared = load_study("deb-tace-hcc").to_dict()
+    declared["predictors"]["age"] |= {"form": form}
+    cohort = check_cohort(simulate(200, 6), Study.from_dict(declared), "os", (*CORE, "age"))
+    encoder = StudyEncoder(cohort.predictors)
+    pipeline = Pipeline([("encode", encoder), ("model", CoxModel())]).fit(cohort.X, cohort.y)
+    graph = to_onnx(pipeline, cohort.X.shape[1], "g", {})
+    whole = run(graph, cohort.X)
+    order = np.random.default_rng(7).integers(0, len(cohort.X), 300)
+    for at_once in (1, 3, 128):
+        for found, expected in zip(
+            run(graph, cohort.X[order], at_once=at_once), whole, strict=True
+        ):
+            assert np.array_equal(found, expected[order])
+    if form != "spline":  # whose cubes numpy takes as powers
+        score = pipeline.predict(cohort.X)
+        # A logarithm's last bit is the runtime's own; products and sums are the same operations.
+        np.testing.assert_allclose(whole[3], score, rtol=1e-15 if form == "log" else 0)

@@ -23,6 +23,10 @@ GRID = np.logspace(2, -4, 25)
 has an information of about one an event: the ends are nearly no effect, and nearly no penalty."""
 
 
+SAME = 1e-9
+"""Share of the largest likelihood by which two differ that are as good."""
+
+
 @dataclass(frozen=True)
 class PenaltyChoice:
     """What was tried and chosen.
@@ -97,7 +101,8 @@ def choose_penalty(
         for i, penalty in enumerate(tried.tolist()):
             coef = maximise(others, penalty, start=coef).coef
             likelihood[i] += whole.loglik(coef) - others.loglik(coef)
-    best = int(np.argmax(likelihood))
+    # The strongest of those that are as good but for rounding.
+    best = int(np.argmax(likelihood >= likelihood.max() - SAME * np.abs(likelihood).max()))
     return PenaltyChoice(float(tried[best]), tried, likelihood, folds)
 
 

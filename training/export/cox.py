@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from training.cox import CoxModel
-from training.export.graph import LANES, NAN, Graph, row_products, same_everywhere
+from training.export.graph import (
+    NAN,
+    Graph,
+    exp_of_rows,
+    filled,
+    row_products,
+    same_everywhere,
+)
 
 __all__ = ["convert_cox"]
-
-FloatArray = NDArray[np.float64]
 
 
 def convert_cox(scope: Any, operator: Any, container: Any) -> None:
@@ -32,20 +36,9 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     lp = row_products(g, x, model.coef_[:, None])
     g.add("Squeeze", lp, g.const(np.array([1], np.int64)), out=score)
     n_times = len(sums.times)
-    filling = -n_times % LANES
-
-    def filled(row: FloatArray) -> str:
-        return g.const(np.pad(row, (0, filling))[None, :])
-
-    def curve(exponent: str, out: str) -> None:
-        wide = g.add("Exp", exponent)
-        axis = g.const(np.array([1], np.int64))
-        start, end = g.const(np.array([0], np.int64)), g.const(np.array([n_times], np.int64))
-        g.add("Slice", wide, start, end, axis, out=out)
-
     relative = g.add("Sub", lp, g.const(np.array([model.center_score_])))
-    hazard = g.add("Mul", same_everywhere(g, "Exp", relative), filled(-sums.hazard))
-    curve(hazard, survival)
+    hazard = g.add("Mul", same_everywhere(g, "Exp", relative), g.const(filled(-sums.hazard)))
+    exp_of_rows(g, hazard, n_times, survival)
     if np.isnan(V).any():  # no variance that means anything
         for bound in (lower, upper):
             g.add("Mul", survival, g.const(NAN), out=bound)
@@ -54,11 +47,11 @@ def convert_cox(scope: Any, operator: Any, container: Any) -> None:
     z = g.add("Sub", x, g.const(model.center_[None, :]))
     squares = g.add("Mul", row_products(g, z, V), z)
     quadratic = row_products(g, squares, np.ones((len(V), 1)))
-    cross = row_products(g, z, np.pad(2 * joint.covariance.T, ((0, 0), (0, filling))))
-    q = g.add("Add", g.add("Add", quadratic, filled(joint.variance)), cross)
+    cross = row_products(g, z, np.vstack([filled(row) for row in 2 * joint.covariance.T]))
+    q = g.add("Add", g.add("Add", quadratic, g.const(filled(joint.variance))), cross)
     # Rounding can leave a tiny negative where the variance is nil.
     q = g.add("Max", q, g.const(np.array([0.0])))
     half = g.add("Mul", g.add("Sqrt", q), g.const(np.array([stats.norm.ppf(0.975)])))
     widen = g.add("Exp", half)
-    curve(g.add("Mul", hazard, widen), lower)
-    curve(g.add("Div", hazard, widen), upper)
+    exp_of_rows(g, g.add("Mul", hazard, widen), n_times, lower)
+    exp_of_rows(g, g.add("Div", hazard, widen), n_times, upper)

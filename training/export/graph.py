@@ -17,6 +17,8 @@ __all__ = [
     "NAN",
     "OPSET",
     "Graph",
+    "exp_of_rows",
+    "filled",
     "row_products",
     "same_everywhere",
     "serialised",
@@ -102,6 +104,18 @@ def same_everywhere(g: Graph, op: str, column: str) -> str:
     """Add a function of a column, [N, 1], whose last bits do not depend on a patient's position."""
     wide = g.add(op, g.add("Mul", column, g.const(np.ones((1, LANES)))))
     return g.add("Gather", wide, g.const(np.array([0], np.int64)), axis=1)
+
+
+def filled(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a row of numbers, filled up with 0 to whole `LANES`, as [1, m]."""
+    return np.pad(row, (0, -len(row) % LANES))[None, :]
+
+
+def exp_of_rows(g: Graph, exponent: str, n_times: int, out: str) -> None:
+    """Write the exponential of rows that were `filled`, [N, m], cut to their [N, n_times]."""
+    wide = g.add("Exp", exponent)
+    start, end, axis = (g.const(np.array([k], np.int64)) for k in (0, n_times, 1))
+    g.add("Slice", wide, start, end, axis, out=out)
 
 
 @contextmanager

@@ -12,7 +12,14 @@ import numpy as np
 from sksurv.ensemble import ComponentwiseGradientBoostingSurvivalAnalysis
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-from training.export.graph import Graph, row_products, without_bounds
+from training.export.graph import (
+    Graph,
+    exp_of_rows,
+    filled,
+    row_products,
+    same_everywhere,
+    without_bounds,
+)
 from training.export.grid import baseline_hazard, wanted
 from training.export.trees import leaves_of, summed_over_trees, trees_of
 
@@ -79,5 +86,7 @@ def _curves(g: Graph, operator: Any, score: str) -> None:
     g.add("Squeeze", score, g.const(np.array([1], np.int64)), out=risk)
     largest = g.const(np.array([LARGEST_EXPONENT]))
     capped = g.add("Where", g.add("Greater", score, largest), largest, score)
-    g.add("Exp", g.add("Mul", g.add("Exp", capped), g.const(-hazard[None, :])), out=survival)
+    relative = same_everywhere(g, "Exp", capped)
+    exponent = g.add("Mul", relative, g.const(filled(-hazard)))
+    exp_of_rows(g, exponent, len(hazard), survival)
     without_bounds(g, survival, lower, upper)

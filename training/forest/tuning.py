@@ -26,6 +26,9 @@ LEAVES = (3, 5, 8, 12, 15, 20, 30, 50, 80)
 LEAST_LEAVES = 4
 """A leaf size is tried if a tree's own sample could fill so many."""
 
+SAME = 1e-9
+"""Relative difference up to which two scores are as good."""
+
 GRID = 60
 """Most times at which the Brier score is taken."""
 
@@ -118,7 +121,9 @@ def tune(
     judged = [row for row in grid if row["integrated_brier"] is not None]
     if not judged:
         raise ModelError("no forest can be tuned: the cohort has too few event times")
-    best = min(judged, key=lambda row: row["integrated_brier"])
+    least = min(row["integrated_brier"] for row in judged)
+    # The first of those that are as good but for rounding.
+    best = next(row for row in judged if row["integrated_brier"] <= least * (1 + SAME))
     chosen = clone(forest).set_params(
         min_samples_leaf=best["min_leaf"], max_features=best["max_features"]
     )
