@@ -23,7 +23,7 @@ from training.validation.held_out import cross_validation, out_of_bag
 from training.validation.optimism import optimism
 from training.validation.point632 import mixed, point632
 from training.validation.procedure import procedure
-from training.validation.report import validation_lines
+from training.validation.report import summary_lines, validation_lines
 from training.validation.resampling import folds, resample
 from training.validation.sample_size import adjusted_r2, sample_size
 from training.validation.validating import validate
@@ -422,6 +422,17 @@ def test_only_what_has_apparent_figures_has_a_column_for_them(cohort: Cohort) ->
     [first] = [line for line in others if "Concordance" in line]
     value = f"{folded['concordance']['value']:.3f}"
     assert first.index(value) + len(value) == head.index("estimate") + len("estimate")
+
+
+def test_a_summary_says_of_which_follow_up_a_slope_is(cohort: Cohort) -> None:
+    """Over all of it and at the last horizon; a slope that could not be had is left out."""
+    judged = validate(cohort, "cox", Settings(n_jobs=1), replicates=3)
+    told = "\n".join(summary_lines(judged))
+    whole, last = judged["slope"]["value"], judged["horizons"][-1]["slope"]["value"]
+    assert f"calibration slope over the whole follow-up {whole:.3f}" in told
+    assert f"calibration slope at horizon 24 {last:.3f}" in told
+    judged["horizons"][-1]["slope"]["value"] = None
+    assert "at horizon" not in "\n".join(summary_lines(judged))
 
 
 @pytest.mark.parametrize(

@@ -58,19 +58,17 @@ def summary_lines(found: dict[str, Any] | None) -> list[str]:
     """Return one or two lines for the report of a fit; none without a validation."""
     if not found:
         return []
+    last = found["horizons"][-1]
     parts = [
-        f"{label} {_three(found[name])}"
-        for name, label in (
-            ("concordance", "concordance"),
-            ("slope", "calibration slope over the whole follow-up"),
-            ("integrated_ipa", "integrated IPA"),
+        f"{label} {_three(index)}"
+        for index, label in (
+            (found["concordance"], "concordance"),
+            (found.get("slope"), "calibration slope over the whole follow-up"),
+            (last["slope"], f"calibration slope at horizon {last['horizon']:g}"),
+            (found["integrated_ipa"], "integrated IPA"),
         )
-        if found.get(name)
+        if index and index["value"] is not None
     ]
-    last = (found.get("horizons") or [{}])[-1]
-    if last.get("slope"):
-        label = f"calibration slope of follow-up up to {last['horizon']:g}"
-        parts.append(f"{label} {_three(last['slope'])}")
     how = {"bootstrap": "Corrected for optimism", "oob": "Out-of-bag"}[found["method"]]
     lines = [f"{how}: {parts[0]}", *pairs_lines(found.get("pairs"))]
     lines += [f"  {part}" for part in parts[1:]]
@@ -126,9 +124,9 @@ def _centres(found: dict[str, Any]) -> list[str]:
             interval = f"{pooled['new_lower']:.3f} to {pooled['new_upper']:.3f}"
             lines.append(f"  {'expected of a new one':<29}   {interval}")
     for at in found["pooled"]["horizons"]:
-        for name in ("observed_expected", "slope"):
+        for name, what in (("observed_expected", "Observed/expected"), ("slope", "Slope")):
             if at[name]:
-                label = f"{AT[name]} at {at['horizon']:g}"
+                label = f"{what} at {at['horizon']:g}"
                 lines.append(f"  {label:<29}   {_three(at[name])}")
     return lines + [f"  not judged: {reason}" for reason in found["not_judged"]]
 
