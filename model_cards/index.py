@@ -55,9 +55,9 @@ def render_index(cards: Sequence[Card]) -> str:
     lines += [
         "",
         "Concordances of different outcomes or cohorts are not to be compared: each depends on "
-        "in it. A pair is of two records, one of which is known to have had the event first; it is "
-        "right where that one has the higher risk. A concordance counts equal risks as half right: "
-        "guessing gives 0.50.",
+        "who is in it. A pair is of two records, one known to have had the event first; it is "
+        "right where that one has the higher risk. A concordance counts equal risks as half "
+        "right: guessing gives 0.50.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -214,11 +214,11 @@ def _few_events(card: Card) -> Iterator[str]:
 
 def _repeated(card: Card) -> Iterator[str]:
     if card.data.repeated:
-        whose = "patients" if card.data.kind == "patients" else "names"
+        whose = "patients" if card.data.kind == "patients" else "identifiers"
         yield (
-            f"The {count(card.data.rows)} records are under {count(card.data.patients)} "
-            f"{whose}, some of whom return: they tell less than as many independent ones, and "
-            f"one event ({card.question.event}) may be counted in several of them."
+            f"The {count(card.data.rows)} records are of {count(card.data.patients)} {whose}, some "
+            "with several: they hold less information than as many independent ones, and one event "
+            f"({card.question.event}) may count in several of them."
         )
 
 
@@ -285,7 +285,7 @@ def _unscored(card: Card) -> Iterator[str]:
     if p.out_of_bag_rows < card.data.rows:
         yield (
             f"The out-of-bag concordance covers {count(p.out_of_bag_rows)} of "
-            f"{count(card.data.rows)} records; those left out were drawn every time."
+            f"{count(card.data.rows)} records; the others were in every resample."
         )
     if p.refits_failed:
         tried = p.refits_failed + (p.refits or 0)

@@ -51,7 +51,7 @@ def inputs(card: Card) -> str:
         else p.label
         for p in card.predictors
     ]
-    return "; ".join(asked) + ". Every one is required."
+    return "; ".join(asked) + ". Every predictor is required."
 
 
 def summary(card: Card) -> str:

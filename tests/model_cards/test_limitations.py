@@ -128,7 +128,7 @@ def test_what_follows_from_kind(cox_card: Card, forest_card: Card, awkward_card:
     assert "band of forest stability" in said(banded, "stability only")[0]
     assert said(cox_card, "thinned curve") == []
     assert said(replace(cox_card, grid="thinned"), "thinned curve")
-    assert "some of whom return" in said(awkward_card, "repeated records")[0]
+    assert "some with several: they hold less" in said(awkward_card, "repeated records")[0]
     assert said(awkward_card, "horizon beyond follow-up")
     assert said(cox_card, "internal figures only")
 

@@ -272,3 +272,16 @@ def test_what_is_stated_against_the_model_of_real_patients_is_so() -> None:
     assert f"the era, its hazard ratio is {hazard_ratio(more, 8)}" in stated
     assert f"{hazard_ratio(design, 4, until=6)} in months 0 to 6 and" in stated
     assert f"and {hazard_ratio(design, 4, since=6)} after that" in stated
+
+
+@pytest.mark.skipif(not COHORTS.is_dir(), reason=ABSENT)
+def test_how_many_of_the_other_cohorts_are_of_the_population_is_stated() -> None:
+    """The counts of the card's statements are those of the adapters."""
+    stated = (STATED.parents[3] / "deb-tace-hcc/os/cox/statements.toml").read_text(encoding="utf-8")
+    study, counts = load_study("deb-tace-hcc"), []
+    for job in EXTERNALS:
+        if job.study == study.id:
+            frame = adapt(job.adapter, read_table(COHORTS / job.file), study)[0]
+            counts.append((len(frame), int((frame[BELONGS] == "yes").sum())))
+    (seg, of_seg), (visits, of_visits) = counts
+    assert f"of the {seg} and {visits:,} in them, {of_seg} and {of_visits} are known" in stated
