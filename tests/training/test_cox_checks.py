@@ -15,7 +15,10 @@ from tests.conftest import simulate
 from training.cohort import check_cohort
 from training.commands import coefficient_lines, hypothesis_lines
 from training.cox import CoxModel
+from training.cox.checks import NoMaximumError
 from training.cox.hypotheses import quadratic
+from training.cox.risk_sets import RiskSets
+from training.cox.solver import maximise
 from training.fit import Settings, fit
 
 REMEDY = "--penalty auto"
@@ -94,6 +97,39 @@ def test_a_rare_level_is_refused_only_where_it_separates(rows: int) -> None:
     event[0] = False
     with pytest.raises(ModelError, match=rf"rare \({rows} rows, 0 events\) runs away"):
         CoxModel(names=("rare",)).fit(z[:, None], Surv.from_arrays(event, time))
+
+
+def test_many_aliased_terms_are_not_all_written_out() -> None:
+    """Five are named, and how many more there are."""
+    z, y = outcomes()
+    many = np.random.default_rng(1).normal(size=(len(z), 8))
+    names = (*"abcdefgh", "sum")
+    with pytest.raises(ModelError, match="sum is a combination of a, b, c, d, e and 3 more in"):
+        CoxModel(names=names).fit(np.column_stack([many, many.sum(axis=1)]), y)
+
+
+def test_many_levels_without_events_are_told_in_few_steps() -> None:
+    """Those with fewest events first, five by name.
+
+    Every step on the way to infinity gains a third of the last; the refusal waited for the 27th.
+    """
+    random = np.random.default_rng(5)
+    n, levels = 6000, 40
+    level = np.minimum(random.geometric(0.15, n) - 1, levels - 1)
+    worn = random.lognormal(0, 1, n)
+    event = (random.random(n) < 0.1) & (level < levels - 12)
+    time = np.ceil(random.exponential(300 / (1 + worn)))
+    design = np.column_stack([*(level == k for k in range(1, levels)), worn])
+    names: tuple[str, ...] = (*(f"model[{k}]" for k in range(1, levels)), "worn")
+    present = design.any(axis=0)
+    design, names = design[:, present].astype(float), tuple(np.array(names)[present])
+    with pytest.raises(NoMaximumError, match=r"rows, 0 events\).*more run away") as refusal:
+        CoxModel(names=names).fit(design, Surv.from_arrays(event, time))
+    assert str(refusal.value).count("rows, 0 events") == 5
+    q, _ = np.linalg.qr((design - design.mean(axis=0)) / design.std(axis=0))
+    maximum = maximise(RiskSets(q * np.sqrt(n), time, event))
+    assert not maximum.converged
+    assert maximum.iterations < 20
 
 
 def test_too_few_patients_for_a_robust_variance_are_refused() -> None:

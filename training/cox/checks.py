@@ -32,6 +32,9 @@ ALIASED = 1e-7
 SHARE = 0.1
 """A term takes part in a direction if it moves somebody this far of what the first one does."""
 
+MOST_NAMED = 5
+"""Terms that a message names."""
+
 EXTREME = 100.0
 """Hazard ratio, or one over it, from which an effect is called beyond belief."""
 
@@ -84,6 +87,13 @@ def refuse_aliases(
             f"a combination of {', '.join(others)}; ask for fewer knots in the study, or "
             'declare form = "log"'
         )
+    if len(made_of) > MOST_NAMED:
+        named = f"{', '.join(others[:MOST_NAMED])} and {len(others) - MOST_NAMED} more"
+        raise ModelError(
+            f"the predictors are collinear: {names[k]} is a combination of {named} in every row, "
+            "so that no data can tell their effects apart; leave one of these predictors out with "
+            "--predictors, ask for fewer knots, or share the effect among them with --penalty auto"
+        )
     constant = float(center[k] - weights[made_of] @ center[made_of])
     parts = [] if abs(constant) < 1e-6 * scale[k] else [f"{constant:.4g}"]
     parts += [_multiple(weights[j], names[j]) for j in made_of]
@@ -120,16 +130,13 @@ def refuse_no_maximum(
         Change of each coefficient, per unit of its term, in the last step of the iteration.
     names : sequence of str
     """
-    spans = np.nan_to_num(np.ptp(design, axis=0) * np.abs(direction), nan=np.inf)
     # The parts of a spline cancel: what moves a patient is their sum.
     of_spline: dict[str, list[int]] = {}
     for k, name in enumerate(names):
         of_spline.setdefault(_spline(name), []).append(k)
     moved = {
-        name: float(np.nan_to_num(np.ptp(design[:, columns] @ direction[columns]), nan=np.inf))
-        if len(columns) > 1
-        else float(spans[columns[0]])
-        for name, columns in of_spline.items()
+        name: float(np.nan_to_num(np.ptp(design[:, k] @ direction[k]), nan=np.inf))
+        for name, k in of_spline.items()
     }
     most = max(moved.values())
     terms = [
@@ -137,7 +144,9 @@ def refuse_no_maximum(
         for name, span in moved.items()
         if span >= SHARE * most
     ]
-    raise NoMaximumError(terms)
+    terms.sort(key=lambda term: term[1])  # the levels with fewest events first
+    more = [f"{len(terms) - MOST_NAMED} more"] if len(terms) > MOST_NAMED else []
+    raise NoMaximumError([text for text, _ in terms[:MOST_NAMED]] + more)
 
 
 class NoMaximumError(ModelError):
@@ -163,12 +172,13 @@ class NoMaximumError(ModelError):
         )
 
 
-def _counted(name: str, columns: FloatArray, event: NDArray[np.bool_]) -> str:
-    """Return a term with the rows of its level, and their events; a number's name alone."""
+def _counted(name: str, columns: FloatArray, event: NDArray[np.bool_]) -> tuple[str, int]:
+    """Return a term with the rows of its level and their events, and these; a number as it is."""
     if columns.shape[1] > 1 or not np.isin(columns, (0.0, 1.0)).all():
-        return name
+        return name, int(event.sum())
     rows = columns[:, 0] == 1
-    return f"{name} ({int(rows.sum())} rows, {int(event[rows].sum())} events)"
+    events = int(event[rows].sum())
+    return f"{name} ({int(rows.sum())} rows, {events} events)", events
 
 
 def levels_without_events(

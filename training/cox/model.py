@@ -58,8 +58,8 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         Mean of the design; `sums_.hazard` is the baseline of that patient.
     variance_ : ndarray of shape (n_terms, n_terms)
         Of the coefficients: the inverse information, or the cluster-robust variance where `groups`
-        were given. NaN with a penalty, Firth's too: Wald's intervals of curves held 0.89 of the
-        true ones for patients whose level had no events.
+        were given. NaN with a penalty, Firth's too: Wald's intervals of curves held as few as 0.83
+        of the true ones for patients whose level had hardly any events.
     information_variance_ : ndarray of shape (n_terms, n_terms)
         The inverse information; with Firth's penalty, at its maximum.
     baseline_variance_ : BaselineVariance

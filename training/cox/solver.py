@@ -19,11 +19,17 @@ HALVINGS = 30
 ROUNDING = 1e-13
 """Of the log likelihood: a step that lowers it by less is not known to lower it."""
 
-DIVERGING = 0.1
-"""Change of some patient's linear predictor in the last step from which there is no maximum. On the
-way to a maximum at infinity every step changes one by about 1, however little the likelihood gains;
-near a finite maximum a step of 1e-5 standard errors changes none by more than 1e-5 of its error."""
+LONGEST = 5.0
+"""Largest change of anybody's linear predictor in one step. A longer one may raise the likelihood
+and still land where one patient outweighs all others, and the information is rounding."""
 
+SETTLED = 1e-4
+"""Of the step, squared and in units of the standard errors: little is left to gain."""
+
+DIVERGING = 0.5
+"""Change of somebody's linear predictor by a step with little left to gain, from which there is no
+maximum. On the way to a maximum at infinity every step changes one by about 1, however little the
+likelihood gains; near a finite one only a predictor with a standard error of 50 would change so."""
 
 FLAT = 1e-12
 """Information in the direction that has least, of that which has most: below it the likelihood is
@@ -87,7 +93,8 @@ def maximise(
 
     Notes
     -----
-    A step that lowers the likelihood is halved until it does not, as in R's `coxph`.
+    A step that lowers the likelihood is halved until it does not, as in R's `coxph`. One that
+    would change somebody's linear predictor by more than `LONGEST` is shortened to that.
     """
     coef = np.zeros(len(sets.W)) if start is None else start.copy()
     step: FloatArray = np.zeros_like(coef)
@@ -102,13 +109,16 @@ def maximise(
             decrement = float(step @ here.gradient)
             if not -tol < decrement < np.inf:  # no maximum ahead, or not a number
                 return Maximum(coef, False, iteration, at_start, step)
+            reach = float(np.abs(step @ sets.W).max())
+            if decrement < SETTLED and reach > DIVERGING:
+                return Maximum(coef, False, iteration, at_start, step)
             if decrement < tol:
                 share, direction = _flattest(here.information)
                 if share < FLAT:
                     return Maximum(coef, False, iteration, at_start, direction)
-                diverges = float(np.abs(step @ sets.W).max()) > DIVERGING
-                return Maximum(coef + step, not diverges, iteration, at_start, step)
+                return Maximum(coef + step, True, iteration, at_start, step)
             whole = step
+            step = step * min(1.0, LONGEST / reach)
             for _ in range(HALVINGS):
                 there = derivatives_at(sets, coef + step, penalty)
                 if there.loglik >= here.loglik - ROUNDING * abs(here.loglik):
