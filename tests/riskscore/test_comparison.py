@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,27 @@ def test_a_bundle_that_keeps_no_variance_is_told_from_a_damaged_one(
     model.predict(PATIENT)
     with pytest.raises(BundleError, match=r"'hazard_variance'\); fit the model again"):
         model.compare(PATIENT)
+
+
+@pytest.mark.parametrize("name", ["reconstructed", "simulated", "clustered"])
+def test_the_difference_agrees_with_the_hazard_ratio(
+    name: str, models: dict[str, RiskModel]
+) -> None:
+    """At every profile and time its interval holds 0 where that of the ratio holds 1."""
+    model = models[name]
+    rows = model.bundle.read("inference.json")["contrasts"]
+    ratio = next(r for r in rows if r["predictor"] == "treatment")
+    predictors = model.manifest.predictors
+    levels = [range(len(p.levels)) if p.is_category else (40.0, 70.0) for p in predictors]
+    patients = [
+        {
+            p.name: p.levels[int(v)] if p.is_category else v
+            for p, v in zip(predictors, row, strict=True)
+        }
+        for row in itertools.product(*levels)
+    ]
+    found = model.contrast(patients, [6, 12, 24])
+    assert (found.difference_lower <= found.difference).all()
+    assert (found.difference <= found.difference_upper).all()
+    assert ((found.difference_lower > 0) == (ratio["upper"] < 1)).all()
+    assert ((found.difference_upper < 0) == (ratio["lower"] > 1)).all()
