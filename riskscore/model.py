@@ -146,7 +146,7 @@ class RiskModel:
         Returns
         -------
         Comparison
-            For a Cox model the difference has a 95 % interval from the joint covariance of
+            For a Cox model the difference has a 95 % interval from the joint distribution of
             coefficients and baseline. Where the model carries the draws of a reconstruction, it has
             their range too.
 
