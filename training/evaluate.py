@@ -99,11 +99,15 @@ def evaluate_by_refits(
         try:
             refit = clone(pipeline).fit(resample.X, resample.y)
             found.append(pairs(left, refit.predict(left.X)))
-        except ValueError:  # the resample lacks a level, or the rest holds no two to compare
+        except ValueError as error:  # it lacks a level, or the rest holds no two to compare
+            reason = str(error)
             continue
         out_of_bag |= drawn == 0
     if not found:
-        raise ModelError("no bootstrap resample supports the model: the cohort is too small for it")
+        raise ModelError(
+            "no bootstrap resample supports the model: the cohort, or a level of it, is too small "
+            f"(the last: {reason})"
+        )
     how = f"mean over {len(found)} bootstrap refits, each on the patients that it never drew"
     apparent = pairs(cohort, pipeline.predict(cohort.X))
     mean = {kind: float(np.mean([shares[kind] for shares in found])) for kind in apparent}
