@@ -46,12 +46,19 @@ def open_graph(bundle: Bundle) -> ort.InferenceSession:
     try:
         session = ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no public base
-        raise BundleError(f"{bundle.path}: onnxruntime cannot read model.onnx: {error}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise BundleError(f"{bundle.path}: onnxruntime cannot read model.onnx: {reason}") from error
     found = tuple(output.name for output in session.get_outputs())
     if set(found) != set(OUTPUTS) or [i.name for i in session.get_inputs()] != ["x"]:
         raise BundleError(
             f"{bundle.path}: model.onnx must take x and give {', '.join(OUTPUTS)}; "
             f"it gives {', '.join(found)}: write the bundle again"
+        )
+    types = {value.type for value in (*session.get_inputs(), *session.get_outputs())}
+    if types != {"tensor(double)"}:
+        raise BundleError(
+            f"{bundle.path}: model.onnx must take and give double precision, not "
+            f"{', '.join(sorted(types))}; write the bundle again"
         )
     _check_agreement(bundle, session)
     return session
@@ -63,10 +70,10 @@ def _check_agreement(bundle: Bundle, session: ort.InferenceSession) -> None:
     differ = [
         key for key, value in bundle.manifest.essentials().items() if stated.get(key) != value
     ]
-    width = session.get_outputs()[0].shape[1]
-    if width != len(bundle.manifest.times):
+    shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
+    if any(shapes[name][1:] != [len(bundle.manifest.times)] for name in OUTPUTS[:-1]):
         differ.append("times")
-    if session.get_inputs()[0].shape[1] != len(bundle.manifest.predictors):
+    if shapes["x"][1:] != [len(bundle.manifest.predictors)]:
         differ.append("number of predictors")
     own = stated.get(CONTENT_HASH)
     if not differ and own is not None and own != bundle.manifest.content_hash:

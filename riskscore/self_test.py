@@ -61,30 +61,36 @@ def self_test(model: RiskModel) -> None:
         If an answer is no survival, differs with who else is asked about, is given for a row with a
         missing number, or is not that of the model's own equation.
     """
-    X = probes(model.manifest)
     try:
-        survival, lower, upper, score = model.curves(X)
-        for i in {0, len(X) // 2, len(X) - 1} if len(X) > ALONE else range(len(X)):
-            alone = model.curves(X[i : i + 1])
-            among = (survival[i], lower[i], upper[i], score[i])
-            for one, other in zip(alone, among, strict=True):
-                _same(one[0], other, "of a patient alone and among others")
-        nobody = np.repeat(X[:1], X.shape[1], axis=0)
-        np.fill_diagonal(nobody, np.nan)
-        for answer in model.raw_curves(nobody):
-            if not np.isnan(answer).all():
-                raise AnswerError("a patient with a missing value must have no answer (NaN)")
-        if model.manifest.kind == "cox" and not _is_of_the_equation(model, X, survival, score):
-            return
-        if model.manifest.study.treatment is not None and not (
-            model.is_unstable and model.sensitivity is None
-        ):
-            c = contrast_of(model, X, np.array(model.manifest.outcome.horizons))
-            check_differences(c.difference, c.difference_lower, c.difference_upper)
+        # What overflows is looked at in what comes of it.
+        with np.errstate(all="ignore"):
+            _ask(model, probes(model.manifest))
     except BundleError:
         raise
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{model.bundle.path}: the model fails its test: {error}") from error
+
+
+def _ask(model: RiskModel, X: FloatArray) -> None:
+    """Ask about patients, of whom the first is the typical one, and raise what is wrong."""
+    survival, lower, upper, score = model.curves(X)
+    for i in {0, len(X) // 2, len(X) - 1} if len(X) > ALONE else range(len(X)):
+        alone = model.curves(X[i : i + 1])
+        among = (survival[i], lower[i], upper[i], score[i])
+        for one, other in zip(alone, among, strict=True):
+            _same(one[0], other, "of a patient alone and among others")
+    nobody = np.repeat(X[:1], X.shape[1], axis=0)
+    np.fill_diagonal(nobody, np.nan)
+    for answer in model.raw_curves(nobody):
+        if not np.isnan(answer).all():
+            raise AnswerError("a patient with a missing value must have no answer (NaN)")
+    if model.manifest.kind == "cox" and not _is_of_the_equation(model, X, survival, score):
+        return
+    if model.manifest.study.treatment is not None and not (
+        model.is_unstable and model.sensitivity is None
+    ):
+        c = contrast_of(model, X, np.array(model.manifest.outcome.horizons))
+        check_differences(c.difference, c.difference_lower, c.difference_upper)
 
 
 def _is_of_the_equation(
