@@ -88,10 +88,8 @@ try:
     forget_tracking()
     check_names()
     WORKERS, TIMEOUT = workers(), seconds()
-except (
-    SettingError,
-    VersionError,
-) as error:  # which BentoML's command line prints without a traceback
+except (SettingError, VersionError) as error:
+    # BentoML's command line prints this one without a traceback.
     raise bentoml.exceptions.BentoMLException(str(error)) from None
 
 guard = Guard.from_environment()
@@ -173,12 +171,17 @@ class Loaded:
         All beside the event loop, so that the probes answer meanwhile.
         """
         catalogue, said = Catalogue(), ""
+        changed: Models | None = None
         while True:
             try:
                 if cls.models is None:
                     await asyncio.to_thread(cls._begin, catalogue)
-                elif models := await asyncio.to_thread(catalogue.look):
-                    await asyncio.to_thread(cls._take, models)
+                else:
+                    # What could not be taken the last time is not told again.
+                    changed = await asyncio.to_thread(catalogue.look) or changed
+                    if changed is not None:
+                        await asyncio.to_thread(cls._take, changed)
+                        changed = None
             except Exception as error:
                 # Damaged since the supervisor looked, say. To end would only start the next worker.
                 text = str(error) if isinstance(error, RiskscoreError) else told(error)

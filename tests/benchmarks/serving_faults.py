@@ -81,7 +81,8 @@ def killed(workers: int) -> Iterator[str]:
                 thread.join()
             told = ", ".join(f"{n:,} {what}" for what, n in seen.most_common())
             yield f"{workers} process(es), {len(serving)} found: {told}"
-            yield f"  longest wait of a client between right answers: {max(gaps):.2f} s"
+            longest = max(gaps, default=SECONDS)
+            yield f"  longest wait of a client between right answers: {longest:.2f} s"
             metrics = httpx.get(f"{server.url}/metrics").text
             lines = [x for x in metrics.splitlines() if x.startswith("riskscore_predictions_total")]
             yield f"  counted in the end: {' '.join(lines)}"
