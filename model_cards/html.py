@@ -31,7 +31,7 @@ SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 FIRST_PAGE = ("summary",)
 """What who is in a hurry gets, with `WARNINGS`: what it predicts, for whom, how good, how sure."""
 
-WARNINGS = 4
+WARNINGS = 3
 """How many kinds of limitations stand on the first page, those of most weight."""
 
 

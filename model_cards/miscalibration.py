@@ -48,8 +48,8 @@ def tested(card: Card) -> Iterator[Tested]:
     """Yield the validations on later patients and on those of other cohorts."""
     if later := card.performance.later:
         yield Tested(
-            f"{count(later.patients)} later patients ({later.column} from {later.since:g} on; the "
-            f"same procedure fitted on the {count(later.fitted)} earlier ones)",
+            f"{count(later.patients)} later patients ({later.column} from {later.since:g} on), "
+            f"when fitted on the {count(later.fitted)} earlier ones",
             later.judged.horizons,
         )
     for e in card.performance.external:

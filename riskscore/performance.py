@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from riskscore.bundle import EXTERNAL, Bundle
+from riskscore.attached import attached_to
+from riskscore.bundle import Bundle
 from riskscore.errors import BundleError
 from riskscore.files import parse_json
 from riskscore.metrics import pairs_in_words
@@ -61,7 +62,7 @@ def _own(evaluation: dict[str, Any]) -> Iterator[str]:
 
 def _attached(bundle: Bundle) -> Iterator[dict[str, Any]]:
     """Yield the external validations of this very bundle that can be read."""
-    for name in bundle.attachments(EXTERNAL, ".json"):
+    for name in attached_to(bundle).own:
         try:
             content = parse_json(bundle.attachment(name) or b"", name)
         except BundleError:

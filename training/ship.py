@@ -149,11 +149,11 @@ EXTERNALS = (
 """What `ship` attaches to the shipped bundles."""
 
 
-DEVELOPERS = "the developers of riskscore, who are no review committee"
+DEVELOPERS = "its developers, not a committee"
 
 REBUILT = (
-    "being rebuilt with the year of the visit, its time since the first, and effects that change; "
-    "until then use none of its risks: they are too low before 2016 and too high from then on"
+    "being rebuilt with the year and order of visits and effects that change over time; use none "
+    "of its risks, which are too low before 2016 and too high since"
 )
 """What the review status of the model of real patients says until it is rebuilt."""
 

@@ -127,7 +127,7 @@ def test_later_patients_are_told_apart_from_others(cox: Path, tmp_path: Path) ->
     later["calibration_follow_up"] = "administratively censored at each horizon"
     text = render_markdown(card_of(damaged(cox, tmp_path, evaluation=add)))
     assert "| 6 months | 0.50 (0.40 to 0.60) | 0.60 (0.50 to 0.70) |" in text
-    assert "on 40 later patients (first year from 2016 on; the same procedure fitted on" in text
+    assert "on 40 later patients (first year from 2016 on), when fitted on the 50 earlier" in text
     assert "of 100 events expected by 6 months, 50 happened (observed over expected 0.50" in text
     assert "**Worst result.**" not in text  # the ratio alone is no risk
     horizon |= {
