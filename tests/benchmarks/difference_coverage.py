@@ -138,20 +138,20 @@ def coverage(n: int, cohorts: int) -> Coverage:
 def measure(cohorts: int = 2000) -> Iterator[str]:
     """Yield coverage by size of cohort, profile and horizon."""
     for n in (90, 300, 1000):
-        found = coverage(n, cohorts)
+        figures = coverage(n, cohorts)
         yield (
-            f"{n} patients, {found.cohorts} cohorts ({found.refused} refused): contradicting the "
-            f"hazard ratio's interval {found.contradicted}, symmetric "
-            f"{found.symmetric_contradicted} of {found.cohorts * found.held.size}"
+            f"{n} patients, {figures.cohorts} cohorts ({figures.refused} refused): contradicting "
+            f"the hazard ratio's interval {figures.contradicted}, symmetric "
+            f"{figures.symmetric_contradicted} of {figures.cohorts * figures.held.size}"
         )
         for i, profile in enumerate(PROFILES):
             for j, horizon in enumerate(HORIZONS):
                 yield (
                     f"  {profile:<23} {horizon:>2.0f} months, survival "
-                    f"{found.survival[i, j]:.3f}: {found.held[i, j]:.3f} (below "
-                    f"{found.below[i, j]:.3f}, above {found.above[i, j]:.3f}), width "
-                    f"{found.width[i, j]:.3f}; symmetric {found.symmetric_held[i, j]:.3f}, "
-                    f"width {found.symmetric_width[i, j]:.3f}"
+                    f"{figures.survival[i, j]:.3f}: {figures.held[i, j]:.3f} (below "
+                    f"{figures.below[i, j]:.3f}, above {figures.above[i, j]:.3f}), width "
+                    f"{figures.width[i, j]:.3f}; symmetric {figures.symmetric_held[i, j]:.3f}, "
+                    f"width {figures.symmetric_width[i, j]:.3f}"
                 )
 
 

@@ -27,8 +27,8 @@ def p_values(seed: int, patients: int = 150) -> tuple[float, float]:
 
 def test_right_curves_are_rejected_in_5_percent() -> None:
     """600 cohorts; rows taken as independent reject several times as many."""
-    found = np.array([p_values(seed) for seed in range(600)])
-    rejected = (found < 0.05).mean(axis=0)
+    tested = np.array([p_values(seed) for seed in range(600)])
+    rejected = (tested < 0.05).mean(axis=0)
     # 600 cohorts leave a standard error of 0.9 %.
     assert 0.02 < rejected[0] < 0.08
     assert rejected[1] > 0.15

@@ -35,8 +35,8 @@ def test_parts_of_the_score_by_their_definition(ties: Ties) -> None:
             mean = risk @ X / risk.sum()
             own = (dying[:, None] / d - (risk / risk.sum())[:, None]) * (X - mean)
             expected += np.hstack([own, weight * own])
-    found = RiskSets(X, time, event, ties).score_residuals_with_time(coef, g)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)  # sums of some ten numbers
+    parts = RiskSets(X, time, event, ties).score_residuals_with_time(coef, g)
+    np.testing.assert_allclose(parts, expected, rtol=0, atol=1e-12)  # sums of some ten numbers
 
 
 def p_values(
