@@ -165,7 +165,10 @@ def test_the_updated_bundle_says_where_it_comes_from(
     parent, manifest = open_bundle(cox_bundle).manifest, open_bundle(out).manifest
     training = manifest.training
     assert manifest.id == "deb-tace-hcc/os/cox-updated"
-    assert training["parent"] == {"id": parent.id, "digest": parent.digest}
+    assert training["parent"] == {
+        "id": parent.id, "digest": parent.digest, "patients": 90,
+        "patients_with_event": parent.training["patients_with_event"],
+    }  # fmt: skip
     assert training["update"]["method"] == "slope"
     assert training["patients"] == 150
     assert training["events"] == frame["death"].sum()
