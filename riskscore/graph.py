@@ -48,6 +48,18 @@ def open_graph(bundle: Bundle) -> ort.InferenceSession:
     except Exception as error:  # onnxruntime's errors share no public base
         reason = " ".join(str(error).split())[:300]
         raise BundleError(f"{bundle.path}: onnxruntime cannot read model.onnx: {reason}") from error
+    try:
+        _check_interface(bundle, session)
+        _check_agreement(bundle, session)
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            f"{bundle.path}: model.onnx has a text that is not UTF-8; write the bundle again"
+        ) from error
+    return session
+
+
+def _check_interface(bundle: Bundle, session: ort.InferenceSession) -> None:
+    """Refuse a graph of other inputs and outputs than every model has."""
     found = tuple(output.name for output in session.get_outputs())
     if set(found) != set(OUTPUTS) or [i.name for i in session.get_inputs()] != ["x"]:
         raise BundleError(
@@ -60,8 +72,6 @@ def open_graph(bundle: Bundle) -> ort.InferenceSession:
             f"{bundle.path}: model.onnx must take and give double precision, not "
             f"{', '.join(sorted(types))}; write the bundle again"
         )
-    _check_agreement(bundle, session)
-    return session
 
 
 def _check_agreement(bundle: Bundle, session: ort.InferenceSession) -> None:

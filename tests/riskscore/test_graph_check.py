@@ -251,3 +251,19 @@ def test_the_shipped_graphs_compute_little(cox_bundle: Path, forest_bundle: Path
         bundle = open_bundle(path)
         graph = read_graph(bundle.graph)
         assert check_graph(graph, 128, len(bundle.manifest.predictors)) < 10**8
+
+
+def test_a_property_that_is_no_text_is_refused(cox_bundle: Path, tmp_path: Path) -> None:
+    """The graph's own words about the model are read by the runtime, which expects UTF-8."""
+    copy = tmp_path / "b"
+    copy.mkdir()
+    for file in cox_bundle.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    name, broken = b"deb-tace-hcc/os/cox", b"deb\xe5tace-hcc/os/cox"
+    data = (copy / "model.onnx").read_bytes().replace(name, broken)
+    (copy / "model.onnx").write_bytes(data)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["model.onnx"] = sha256(data).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"not UTF-8|onnxruntime cannot read model.onnx"):
+        load_model(copy)

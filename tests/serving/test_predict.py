@@ -109,3 +109,20 @@ def test_a_fault_of_ours_is_a_500_whose_log_has_no_value(
     assert (reply.status, content["type"]) == (500, "urn:problem-type:riskscore:internal-error")
     assert "unforeseen KeyError at fail:" in caplog.text
     assert "Erika" not in caplog.text + reply.body.decode()
+
+
+def test_an_answer_that_is_no_survival_is_a_500_that_tells_nothing(
+    models: Models, patient: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the answer nor what is wrong with it leaves the service."""
+    model = models.get()
+    graph = model._run
+
+    def wrong(X: Any) -> Any:
+        survival, lower, upper, score = graph(X)
+        return 7.0 * survival, lower, upper, score
+
+    monkeypatch.setattr(model, "_run", wrong)
+    reply = respond(models, PredictRequest([patient]))
+    assert reply.status == 500
+    assert b"survival" not in reply.body
