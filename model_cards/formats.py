@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from model_cards.card import Data, Estimate, Figure, Judged, Pairs
-from riskscore.metrics import in_100 as in_100_parts
+from riskscore.text import in_100 as in_100_parts
 
 __all__ = [
     "against", "change", "coefficient", "cohort_size", "count", "duration", "estimate", "figure",

@@ -14,7 +14,7 @@ from riskscore.attached import attached_to
 from riskscore.bundle import Bundle
 from riskscore.errors import BundleError
 from riskscore.files import parse_json
-from riskscore.metrics import pairs_in_words
+from riskscore.text import pairs_in_words
 
 __all__ = ["performance_lines"]
 

@@ -9,7 +9,7 @@ from riskscore.metrics._aalen_johansen import cumulative_incidence
 from riskscore.metrics._auc import time_dependent_auc
 from riskscore.metrics._brier import brier_score, integrated_brier
 from riskscore.metrics._calibration import calibration
-from riskscore.metrics._concordance import concordance, in_100, pairs_in_words
+from riskscore.metrics._concordance import concordance
 from riskscore.metrics._distribution import d_calibration, royston_d
 from riskscore.metrics._evaluate import evaluate
 from riskscore.metrics._kaplan_meier import kaplan_meier
@@ -22,11 +22,9 @@ __all__ = [
     "cumulative_incidence",
     "d_calibration",
     "evaluate",
-    "in_100",
     "integrated_brier",
     "kaplan_meier",
     "net_benefit",
-    "pairs_in_words",
     "royston_d",
     "time_dependent_auc",
 ]

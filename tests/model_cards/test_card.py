@@ -15,7 +15,7 @@ from model_cards import Card, CardError, card_of, render_markdown
 from model_cards.card import CoxModel, ForestModel
 from riskscore import load_model
 from riskscore.bundle import shipped_bundles
-from riskscore.metrics import in_100
+from riskscore.text import in_100
 from tests.model_cards.conftest import awkward_frame, damaged, read
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskscore.metrics import concordance, in_100, pairs_in_words
+from riskscore.metrics import concordance
 from riskscore.study import load_study
+from riskscore.text import in_100, pairs_in_words
 from tests.conftest import PATIENT, simulate
 from training.cohort import Cohort, check_cohort
 from training.evaluate import pairs

@@ -34,7 +34,7 @@ FEW = ("largest_diameter", "child_class", "afp", "age")
 """Of first embolised visits: tumour number, invasion and metastasis are constant before 2016, and
 in all years 10 patients have invasion and 10 metastasis."""
 
-CURVES = ("calibration_curve", "decision_curve", "histogram")
+CURVES = ("calibration_curve", "decision_curve", "groups", "histogram")
 """Left out: what is committed are figures."""
 
 

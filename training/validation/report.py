@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from riskscore.metrics import pairs_in_words
+from riskscore.text import pairs_in_words
 
 __all__ = ["pairs_lines", "summary_lines", "validation_lines"]
 
