@@ -1,4 +1,4 @@
-"""Whether what a model answers is survival: every answer is looked at before anybody sees it."""
+"""Check that every answer of a graph is a survival curve, before it is given out."""
 
 from __future__ import annotations
 

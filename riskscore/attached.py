@@ -1,4 +1,4 @@
-"""Validations on other patients that lie beside a bundle: those of it, and those of others."""
+"""Validations on other patients beside a bundle: those of this version, and those of others."""
 
 from __future__ import annotations
 

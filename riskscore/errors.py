@@ -7,7 +7,7 @@ Every error this package raises on purpose is one of these::
     +-- InputError        patients or a cohort break a rule (lists every one)
     +-- BundleError       a model on disk is missing, damaged or of another format
     +-- ModelError        the model cannot answer what was asked, or cannot be fitted
-    +-- AnswerError       what the model answered is no survival; nobody is shown it
+    +-- AnswerError       the graph answered what is no survival curve; it is not given out
 
 All are `ValueError` too, so that callers without this module can catch them.
 """

@@ -1,4 +1,4 @@
-"""What a model is asked when it is loaded, before anybody else asks it."""
+"""Self-test of a model when it is loaded, before it answers anybody."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def adapt() -> None:
 
 
 def _middlewares(theirs: Any) -> property:
-    """Return BentoML's property with `Edge` in front, `TimeLimit`, and no spans for nobody."""
+    """Return BentoML's property with `Edge` in front, `TimeLimit`, and no tracing spans unless an exporter is set."""
     from bentoml._internal.configuration.containers import BentoMLContainer
     from bentoml._internal.server.http.traffic import TimeoutMiddleware
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
@@ -229,7 +229,7 @@ def _without_pages(theirs: Any) -> Any:
 
 
 def _private(theirs: Any) -> Any:
-    """Return a class of supervisor that nobody outside its process can command."""
+    """Return a class of supervisor without a control port."""
     from bentoml.exceptions import BentoMLException  # which its command line prints as one line
 
     class Supervisor(theirs):  # type: ignore[misc]
