@@ -114,3 +114,24 @@ def test_a_model_that_is_refused_leaves_its_row_without_tests() -> None:
     text = " ".join(as_text(description).split())
     assert "bilirubin: not estimated; the coefficient of bilirubin runs away" in text
     assert "restricted cubic spline with" not in text
+
+
+def test_a_spline_beside_a_logarithm_has_an_effect_and_a_figure() -> None:
+    """The two patients compared are alike in the other predictors, at values that have one."""
+    table = pbc()
+    table["weight"] = np.random.default_rng(0).uniform(45, 110, len(table)).round(1)
+    declaration = declared(4).to_dict()
+    weight = {"label": "Weight", "unit": "kg", "range": [30, 200], "form": "log"}
+    declaration["predictors"]["weight"] = weight
+    sample = check_sample(table, Study.from_dict(declaration), ["os"])
+    description = describe_cohort(sample)
+    (outcome,) = description["outcomes"]
+    row = outcome["regression"]["rows"][0]
+    for model in (row["univariable"], row["multivariable"]):
+        assert np.isfinite(
+            [model[k] for k in ("coef", "se", "hazard_ratio", "lower", "upper")]
+        ).all()
+    # The other predictor is noise: it hardly moves the effect.
+    assert row["multivariable"]["coef"] == pytest.approx(row["univariable"]["coef"], rel=0.05)
+    row["univariable"] |= dict.fromkeys(("hazard_ratio", "lower", "upper"))
+    assert isinstance(draw_forest(description, outcome), Figure)

@@ -12,6 +12,8 @@ __all__ = [
 
 NONE = "-"
 SMALLEST_P = 0.001
+BEYOND = (1e-6, 1e6)
+"""Hazard ratios outside these are shown as beyond them: their digits say nothing."""
 
 
 def p_text(p: float | None) -> str:
@@ -29,7 +31,11 @@ def ratio_text(found: dict[str, Any] | None) -> str:
     return f"{values[0]} ({values[1]} to {values[2]})"
 
 
-def _ratio(value: float) -> str:
+def _ratio(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return NONE
+    if not BEYOND[0] <= value <= BEYOND[1]:
+        return "<1e-6" if value < 1 else ">1e6"
     return f"{value:.3f}" if value < 100 else f"{value:.3g}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,7 +199,7 @@ def draw_forest(description: dict[str, Any], outcome: dict[str, Any]) -> Figure:
             p = p_text(model["p"] if model else None)
             figure.text(columns[2 * k], y, ratio_text(model), va="center")
             figure.text(columns[2 * k + 1], y, p, va="center")
-            if model is not None:
+            if model is not None and _is_number(model["lower"]) and _is_number(model["upper"]):
                 _ratio(axes, model, i + offset, (low, high), filled=filled)
     _key(axes)
     return figure
@@ -213,11 +214,19 @@ def _key(axes: Axes) -> None:
 
 
 def _limits(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    """Return the axis: wide enough for every interval, but not beyond `SHOWN_RATIOS`."""
+    """Return the axis: wide enough for every interval, but not beyond `SHOWN_RATIOS`.
+
+    A bound that is missing or not a number has no say.
+    """
     models = [m for r in rows for m in (r["univariable"], r["multivariable"]) if m is not None]
-    low = min([0.5, *(m["lower"] for m in models)])
-    high = max([2.0, *(m["upper"] for m in models)])
+    low = min([0.5, *(m["lower"] for m in models if _is_number(m["lower"]))])
+    high = max([2.0, *(m["upper"] for m in models if _is_number(m["upper"]))])
     return max(low / 1.15, SHOWN_RATIOS[0]), min(high * 1.15, SHOWN_RATIOS[1])
+
+
+def _is_number(bound: float | None) -> bool:
+    """Whether a bound exists; an infinite one does."""
+    return bound is not None and not math.isnan(bound)
 
 
 def _marks(low: float, high: float) -> list[float]:

@@ -103,6 +103,7 @@ def _effects(
 ) -> dict[str, dict[str, Any]]:
     """Return the effects of a model by the name of their row; a spline has one."""
     terms = encoder.terms_
+    columns = [cohort.predictors.index(p) for p in chosen]
     effects: dict[str, dict[str, Any]] = {}
     for row in model.coefficients():
         effects[row.term] = asdict(row)
@@ -110,8 +111,9 @@ def _effects(
         parts = [k for k, term in enumerate(terms) if term.column == j]
         if predictor.form != "spline" or predictor.is_category:
             continue
-        values = cohort.X[:, cohort.predictors.index(predictor)]
-        two = np.zeros((2, len(chosen)))
+        values = cohort.X[:, columns[j]]
+        # Two patients alike in all else: at values that occur, for 0 has no logarithm.
+        two = np.repeat(cohort.X[:1, columns], 2, axis=0)
         two[:, j] = compared_values(values, predictor.form)
         design = encoder.transform(two)
         joint = model.test(parts)
