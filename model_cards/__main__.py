@@ -48,10 +48,11 @@ def _render(chosen: argparse.Namespace) -> int:
     if chosen.out == "-":
         sys.stdout.write(render_markdown(cards[0]))
         return 0
+    written: list[Path] = []
     for bundle, card in zip(chosen.bundles, cards, strict=True):
-        folder = find_bundle(bundle) if chosen.out is None else Path(chosen.out)
-        for path in write_all(card, folder):
-            print(path)
+        written += write_all(card, find_bundle(bundle) if chosen.out is None else Path(chosen.out))
+    for path in written:  # after all is written: a reader such as head may stop the program here
+        print(path)
     return 0
 
 

@@ -110,9 +110,9 @@ def _validate(chosen: argparse.Namespace) -> int:
     if chosen.out:
         with write_atomically(chosen.out) as partial:
             partial.write_bytes(json_bytes(found.to_dict()))
-    print(text(found))
     if chosen.attach:
         attach(model, found, chosen.attach)
+    print(text(found))  # last: a reader such as head may stop the program here
     return _state(model)
 
 

@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["difference_interval"]
+__all__ = ["difference_interval", "survival_difference"]
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +42,35 @@ TOGETHER = 20_000
 
 SMALLEST = 1e-300
 LEAST = float(np.log(SMALLEST))
+MOST = 1 - 2.0**-53
+
+LARGEST = 700.0
+"""Of a log hazard or log hazard ratio; a double's exponential overflows a little above."""
+
+
+def survival_difference(log_hazard: FloatArray, effect: FloatArray) -> FloatArray:
+    """Return exp(-exp(a + d)) - exp(-exp(a)), each argument of shape (n,) or broadcast to it.
+
+    Parameters
+    ----------
+    log_hazard : ndarray
+        The log cumulative hazard under the reference, a; minus infinity before the first event.
+    effect : ndarray
+        The log hazard ratio, d.
+
+    Returns
+    -------
+    ndarray
+        Positive where d is negative. Computed from the better of the two curves, so that the
+        relative change is exact where the two are nearly the same and nothing overflows where
+        survival is 0 in doubles.
+    """
+    better = np.exp(-np.exp(np.minimum(log_hazard + np.minimum(effect, 0.0), LARGEST)))
+    change = np.abs(np.expm1(np.minimum(effect, LARGEST)))
+    with np.errstate(over="ignore"):  # an infinite hazard is a survival of 0
+        apart = np.exp(np.minimum(log_hazard, LARGEST)) * change
+    size: FloatArray = better * -np.expm1(-apart)
+    return np.where(effect > 0, 0.0 - size, size)
 
 
 def difference_interval(
@@ -74,7 +103,7 @@ def difference_interval(
     sd = np.sqrt(np.maximum(effect_variance, 0.0))
     certain = (sd == 0) & (effect == 0)
     sd = np.where(sd > 0, sd, 1.0)
-    point = np.exp(-np.exp(log_hazard)) * np.expm1(-np.exp(log_hazard) * np.expm1(effect))
+    point = survival_difference(log_hazard, effect)
     # The lower bound of D is where d is high, the upper where d is low.
     of_effect = np.concatenate([effect + z * sd, effect - z * sd])
     gained = of_effect < 0
@@ -125,9 +154,8 @@ class _Sided:
 
         `of_effect` is the log hazard ratio of like probability, from which the search begins.
         """
-        hazard = np.exp(self.log_hazard + self.to_effect * (of_effect - self.effect))
-        first = np.abs(np.exp(-hazard) * np.expm1(-hazard * np.expm1(of_effect)))
-        first = np.clip(first, 1e-290, 0.999)
+        log_hazard = self.log_hazard + self.to_effect * (of_effect - self.effect)
+        first = np.clip(np.abs(survival_difference(log_hazard, of_effect)), 1e-290, 0.999)
         goal = np.log(np.maximum(self.whole - beyond, SMALLEST) / beyond)
         x = np.log(first)
         doublings = self._doublings(first)
@@ -137,7 +165,7 @@ class _Sided:
         for start, end in pairwise([*np.flatnonzero(np.diff(part, prepend=-1)), len(rows)]):
             mine = rows[start:end]
             x[mine] = self._root(x[mine], goal[mine], mine, doublings[mine])
-        size: FloatArray = np.exp(x)
+        size: FloatArray = np.minimum(np.exp(x), 1.0)  # the last step may go a little beyond
         return size
 
     def _doublings(self, size: FloatArray) -> NDArray[np.intp]:
@@ -165,7 +193,7 @@ class _Sided:
         going = np.arange(len(x))
         for _ in range(N_ITER):
             here, whole = x[going], self.whole[rows[going]]
-            size = np.exp(here)
+            size = np.minimum(np.exp(here), MOST)
             beyond, density = self._beyond(size, rows[going], doublings[going])
             beyond = np.maximum(beyond, SMALLEST)
             within = np.maximum(whole - beyond, SMALLEST)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from riskscore import curves
 from riskscore.design import Term, design_matrix, linear_predictor, read_terms, row_products
-from riskscore.difference import difference_interval
+from riskscore.difference import difference_interval, survival_difference
 from riskscore.study import Predictor
 
 __all__ = ["CoxEquation", "LogHazards"]
@@ -121,9 +121,7 @@ class CoxEquation:
         interval of the hazard ratio excludes 1.
         """
         of_log = self.log_hazards(X, reference, times)
-        hazard = np.exp(of_log.reference)
-        # The relative change is exact where the two are nearly the same.
-        gained = np.exp(-hazard) * np.expm1(-hazard * np.expm1(of_log.effect))
+        gained = survival_difference(of_log.reference, of_log.effect)
         lower, upper = np.zeros_like(gained), np.zeros_like(gained)
         if self.covariance is None:
             lower[:] = upper[:] = np.nan

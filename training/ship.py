@@ -180,10 +180,10 @@ def _run(chosen: argparse.Namespace) -> int:
         fitted = fit(cohort, REAL.kind, settings)
         fitted.evaluation["temporal"] = _later(cohort, settings)
         written = fitted.write(out / fitted.manifest.id)
-    print("\n".join(written_lines(written, out / written.id)))
+    lines = written_lines(written, out / written.id)
     for job in EXTERNALS:
         if not (out / job.model).is_dir():
-            print(f"{job.model} is not in {out}: not validated on {job.name}")
+            lines.append(f"{job.model} is not in {out}: not validated on {job.name}")
             continue
         model = load_model(out / job.model)
         with working(f"validating {job.model} on {job.name}"):
@@ -191,21 +191,22 @@ def _run(chosen: argparse.Namespace) -> int:
         # Made again by this command, so the older one may go.
         (out / job.model / EXTERNAL / f"{job.name}.json").unlink(missing_ok=True)
         attach(model, found, job.name)
-        print(f"\n{text(found)}")
-    state_rebuilding(out / fitted.manifest.id)
+        lines.append(f"\n{text(found)}")
+    lines += state_rebuilding(out / fitted.manifest.id)
+    print("\n".join(lines))  # last: a reader such as head may stop the program here
     return 0
 
 
-def state_rebuilding(bundle: Path) -> None:
+def state_rebuilding(bundle: Path) -> list[str]:
     """Write into a bundle's review that it is a draft being rebuilt; a committee's review stays.
 
-    The review names the digest, as every review does: the rebuilt model will not carry it.
+    The review names the digest, as every review does: the rebuilt model will not carry it. Returns
+    lines for the reader where it stays.
     """
     opened = open_bundle(bundle)
     review = review_of(opened)
     if review.reviewer_role not in ("", DEVELOPERS):
-        print(f"{bundle / REVIEW} was written by others ({review.reviewer_role}): it stays")
-        return
+        return [f"{bundle / REVIEW} was written by others ({review.reviewer_role}): it stays"]
     stated = {
         "status": DRAFT,
         "reviewer_role": DEVELOPERS,
@@ -216,6 +217,7 @@ def state_rebuilding(bundle: Path) -> None:
     lines = [f"{key} = {json.dumps(value)}" for key, value in stated.items()]
     with write_atomically(bundle / REVIEW) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return []
 
 
 def _later(cohort: Cohort, settings: Settings) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, getcontext
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from riskscore.difference import difference_interval, normal_cdf
+from riskscore.difference import difference_interval, normal_cdf, survival_difference
 
 FloatArray = NDArray[np.float64]
 
@@ -68,6 +70,51 @@ def test_excludes_0_where_the_hazard_ratio_s_interval_excludes_1(
     if abs(abs(d) - z * sd) > 1e-9 * sd:  # nearer, rounding decides which side it is
         assert (lower > 0) == (d + z * sd < 0)
         assert (upper < 0) == (d - z * sd > 0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    a=st.floats(-30, 30),
+    d=st.floats(-12, 12),
+    sa=st.floats(0, 3),
+    sd=st.floats(1e-3, 3),
+    correlation=st.floats(-1, 1),
+)
+@example(a=8, d=-0.5, sa=0.3, sd=0.25, correlation=0.0)
+@example(a=7, d=-0.8, sa=0.3, sd=0.25, correlation=0.0)
+@example(a=30, d=-12, sa=3, sd=3, correlation=1.0)
+@example(a=30, d=-60, sa=0.1, sd=0.1, correlation=0.0)
+def test_bounds_are_finite_and_ordered_where_survival_is_0_or_1_in_doubles(
+    a: float, d: float, sa: float, sd: float, correlation: float
+) -> None:
+    """exp(-H) * expm1(-H * expm1(d)) was 0 * inf where survival underflows and d is negative."""
+    arrays = [np.array([v]) for v in (a, d, sa**2, correlation * sa * sd, sd**2)]
+    lower, upper = (float(v[0]) for v in difference_interval(*arrays))
+    point = float(survival_difference(arrays[0], arrays[1])[0])
+    assert -1 <= lower <= point <= upper <= 1
+    if point == 0:  # both survivals are the same in doubles: which is higher cannot be told
+        return
+    if abs(abs(d) - Z * sd) > 1e-9 * sd:  # nearer, rounding decides which side it is
+        assert (lower > 0) == (d + Z * sd < 0)
+        assert (upper < 0) == (d - Z * sd > 0)
+
+
+def test_the_difference_itself_from_ordinary_to_extreme() -> None:
+    """Against decimals of 60 digits; with an underflow it is 0, never NaN."""
+    getcontext().prec = 60
+    a, d = (
+        v.ravel() for v in np.meshgrid([-30, -6, -1, 0, 1.5, 4, 8, 30], [-40, -0.5, -1e-9, 0.3, 40])
+    )
+    exact = [
+        float((-(Decimal(x) + Decimal(y)).exp()).exp() - (-Decimal(x).exp()).exp())
+        for x, y in zip(a.tolist(), d.tolist(), strict=True)
+    ]
+    # 1e-13 of the figure: exp(-H) magnifies H's last bit by H, which is below 60 where it is not 0.
+    np.testing.assert_allclose(survival_difference(a, d), exact, rtol=1e-13, atol=1e-300)
+    none = survival_difference(
+        np.array([-np.inf, -np.inf, 900.0]), np.array([-2.0, 900.0, -1000.0])
+    )
+    assert none.tolist() == [0.0, 0.0, 1.0]
 
 
 def test_exchanging_the_two_treatments_changes_the_sign_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -273,6 +274,29 @@ def test_the_command_prints_writes_and_attaches(
     order[-1] = "../up"
     assert main(order) == 2
     assert "--attach must be lower-case letters" in capsys.readouterr().err
+
+
+class _Closed(io.StringIO):
+    """A standard output whose reader, such as head, has gone."""
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_stops_early_loses_neither_file_nor_attachment(
+    cox_bundle: Path, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report was printed first, and a broken pipe counted as success."""
+    bundle, table, out = tmp_path / "bundle", tmp_path / "others.csv", tmp_path / "v.json"
+    shutil.copytree(cox_bundle, bundle)
+    frame.to_csv(table, index=False)
+    monkeypatch.setattr("sys.stdout", _Closed())
+    monkeypatch.setattr("sys.stderr", io.StringIO())  # the command closes it
+    order = ["validate", str(bundle), str(table), "--study", "deb-tace-hcc", "--replicates", "0",
+             "-o", str(out), "--attach", "others"]  # fmt: skip
+    assert main(order) == 0
+    assert out.is_file()
+    assert (bundle / "external" / "others.json").is_file()
 
 
 def test_the_training_cohort_is_told_from_another() -> None:

@@ -75,9 +75,11 @@ def _run(chosen: argparse.Namespace) -> int:
     out = _folder(chosen.out)
     with working("describing"):
         description = describe_cohort(sample, chosen.multivariable)
-    print(as_text(description))
     if out is not None:
         _write(out, description)
+    print(as_text(description))  # last: a reader such as head may stop the program here
+    if out is not None:
+        print(f"written to {out}")
     return 0
 
 
@@ -93,8 +95,8 @@ def _run_published(chosen: argparse.Namespace) -> int:
     frame = read_table(path)
     compared = describe(frame, published)
     out = _folder(chosen.out)
-    print(compared.text())
     if out is None:
+        print(compared.text())
         return 0
     study = load_study(published.study.study)
     sample = read_sample(path, study, SHOWN_OUTCOMES)
@@ -108,6 +110,7 @@ def _run_published(chosen: argparse.Namespace) -> int:
     with working("describing"):
         description = {**describe_cohort(sample, together), **note}
     _write(out, description, compared)
+    print(f"{compared.text()}\nwritten to {out}")
     return 0
 
 
@@ -138,4 +141,3 @@ def _write(out: Path, description: dict[str, Any], compared: Description | None 
     figures = draw(out / "describe.json", out)
     with write_atomically(out / "describe.md") as partial:
         partial.write_text(as_markdown(description, figures), encoding="utf-8")
-    print(f"written to {out}")
