@@ -17,6 +17,7 @@ from training.cox.risk_sets import TIES
 from training.fit import KINDS, Fitted, Settings, fit
 from training.forest import SPLITTINGS
 from training.progress import working
+from training.ratios import hazard_ratio_text
 from training.settings import REPLICATES
 from training.validation.cluster import on_cluster
 from training.validation.keeping import keeping
@@ -183,11 +184,16 @@ def coefficient_lines(inference: dict[str, Any]) -> list[str]:
             rows.append((f"{c['predictor']}, {between}", told))
     if inference["penalty"]:
         lines = [f"  {'':<30}{'HR':>7}"]
-        return lines + [f"  {name:<30}{row['hazard_ratio']:>7.3f}" for name, row in rows]
+        return lines + [
+            f"  {name:<30}{hazard_ratio_text(row['hazard_ratio']):>7}" for name, row in rows
+        ]
     lines = [f"  {'':<30}{'HR':>7}   {'95 % CI':<16}{'P':>8}"]
     for name, row in rows:
-        interval = f"{row['lower']:.3f} to {row['upper']:.3f}"
-        lines.append(f"  {name:<30}{row['hazard_ratio']:>7.3f}   {interval:<16}{_p(row['p']):>8}")
+        ratio, lower, upper = (
+            hazard_ratio_text(row[key]) for key in ("hazard_ratio", "lower", "upper")
+        )
+        interval = f"{lower} to {upper}"
+        lines.append(f"  {name:<30}{ratio:>7}   {interval:<16}{_p(row['p']):>8}")
     return lines
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from sksurv.util import Surv
 
 from riskscore.errors import ModelError
-from riskscore.study import load_study
+from riskscore.study import Study, load_study
 from tests.conftest import simulate
 from training.cohort import check_cohort
 from training.commands import coefficient_lines, hypothesis_lines
 from training.cox import CoxModel
-from training.cox.checks import NoMaximumError
+from training.cox.checks import NoMaximumError, extreme_effects
 from training.cox.hypotheses import quadratic
 from training.cox.risk_sets import RiskSets
 from training.cox.solver import maximise
@@ -201,3 +203,61 @@ def test_a_direction_the_data_cannot_tell_costs_a_degree_of_freedom() -> None:
     """The same value twice, with the variance of one: a test of one, not an error."""
     found = quadratic(np.array([2.0, 2.0]), np.full((2, 2), 4.0))
     assert (found.df, found.chi_square) == (1, pytest.approx(1.0))
+
+
+def of_centres(n: int, clusters: int, giant: float = 0.0) -> tuple[pd.DataFrame, Study]:
+    """Return simulated patients of centres, and their study."""
+    random = np.random.default_rng(5)
+    table = simulate(n, 3)
+    table["inst"] = np.arange(n) % clusters
+    table.loc[random.random(n) < giant, "inst"] = 0
+    study = load_study("deb-tace-hcc")
+    return table, replace(study, cluster="inst")
+
+
+@pytest.mark.parametrize(
+    ("clusters", "giant", "said"),
+    [
+        (12, 0.0, "there are 12 clusters (inst), fewer than 40: robust"),
+        (100, 0.5, "the largest cluster (inst) holds"),
+        (100, 0.0, ""),
+    ],
+)
+def test_a_robust_variance_of_few_or_unequal_clusters_is_warned_of(
+    clusters: int, giant: float, said: str
+) -> None:
+    """The variance is named after the study's column, whatever it is."""
+    table, study = of_centres(300, clusters, giant)
+    cohort = check_cohort(table, study, "os", ("treatment", "age"))
+    inference = fit(cohort, "cox").inference
+    assert inference["variance"] == "robust, clustered on inst"
+    robust = [w for w in inference["warnings"] if "robust standard errors" in w]
+    assert len(robust) == bool(said)
+    assert all(w.startswith(said) for w in robust)
+
+
+def test_a_ridge_is_not_advised_to_who_has_one() -> None:
+    """Few events are still warned of."""
+    names = ("tumor_number", "vascular_invasion", "extrahepatic_metastasis", "treatment", "age")
+    cohort = check_cohort(simulate(60, 3), load_study("deb-tace-hcc"), "os", names)
+    (warning,) = fit(cohort, "cox", Settings(penalty=3.0)).inference["warnings"]
+    assert "use fewer with --predictors" in warning
+    assert REMEDY not in warning
+
+
+def test_the_extreme_ratio_of_a_near_collinear_number_is_put_down_to_that() -> None:
+    """And is not printed with all its digits, in the warning or in the table."""
+    x = np.random.default_rng(0).normal(size=100)
+    design = np.column_stack([x, x + np.random.default_rng(1).normal(size=100) * 1e-5])
+    contrast = {
+        "predictor": "dup", "value": 1.0, "reference": 0.0, "hazard_ratio": np.inf,
+        "log_hazard_ratio": 1000.0,
+    }  # fmt: skip
+    (warning,) = extreme_effects([contrast], design, {"x": [0], "dup": [1]})
+    assert "hazard ratio of >1e6" in warning
+    assert "collinearity" in warning
+    assert "few or no events" not in warning
+    row = {"term": "dup", "predictor": "dup", "knots": [], "hazard_ratio": 1e74, "p": 0.5}
+    row |= {"lower": 1e-80, "upper": np.inf}
+    table = {"contrasts": [contrast], "coefficients": [row], "penalty": None}
+    assert ">1e6   <1e-6 to >1e6" in coefficient_lines(table)[1]

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from riskscore.design import Term
 from riskscore.errors import ModelError
 from riskscore.study import Predictor
+from training.ratios import hazard_ratio_text
 
 __all__ = [
     "EVENTS_A_PARAMETER",
     "NoMaximumError",
     "extreme_effects",
+    "few_clusters",
     "few_events",
     "levels_without_events",
     "refuse_aliases",
@@ -37,6 +39,18 @@ MOST_NAMED = 5
 
 EXTREME = 100.0
 """Hazard ratio, or one over it, from which an effect is called beyond belief."""
+
+COLLINEAR = 100.0
+"""Variance inflation by the other predictors above which collinearity is named as the cause."""
+
+FEW_CLUSTERS = 40
+"""Below this many clusters a robust variance is called too small. Sources: Angrist & Pischke,
+Mostly Harmless Econometrics (2009), section 8.2.3, who say 42; Cameron & Miller, J Hum Resour 50
+(2015) 317, for whom few is fewer than 20 to 50."""
+
+LARGEST_SHARE = 0.2
+"""Share of the rows in one cluster from which it is said to dominate: clusters of unequal size
+are worth fewer of equal size (Cameron & Miller)."""
 
 EVENTS_A_PARAMETER = 10
 """Below this many events for each coefficient a model is called too large for its cohort. Source:
@@ -205,20 +219,80 @@ def levels_without_events(
     return found
 
 
-def extreme_effects(contrasts: Sequence[Mapping[str, Any]]) -> list[str]:
+def extreme_effects(
+    contrasts: Sequence[Mapping[str, Any]], design: FloatArray, groups: Mapping[str, Sequence[int]]
+) -> list[str]:
     """Return a warning for each hazard ratio that is too far from 1 to be believed.
 
     Parameters
     ----------
     contrasts : sequence of dict
         As `inference.json` has them.
+    design : ndarray of shape (n_patients, n_terms)
+    groups : dict of str to sequence of int
+        Terms of each predictor.
     """
     return [
-        f"{c['predictor']}: the hazard ratio of {c['hazard_ratio']:.3g} ({c['value']} against "
-        f"{c['reference']}) is beyond belief; a level with few or no events makes one, and so does "
-        "a value recorded after the event"
+        f"{c['predictor']}: the hazard ratio of {hazard_ratio_text(c['hazard_ratio'], '.3g')} "
+        f"({c['value']} against {c['reference']}) is beyond belief; "
+        + _cause(c, _inflation(design, groups[c["predictor"]]))
         for c in contrasts
         if abs(c["log_hazard_ratio"]) > np.log(EXTREME)
+    ]
+
+
+def _cause(contrast: Mapping[str, Any], inflation: float) -> str:
+    """Return what makes such a hazard ratio, the likely cause by itself."""
+    if inflation > COLLINEAR:
+        return (
+            "the likely cause is collinearity: the other predictors all but determine this one "
+            f"(variance inflation {inflation:.3g}); leave one of them out with --predictors"
+        )
+    level = isinstance(contrast["value"], str)
+    cause = "a level with few or no events" if level else "a number with few events"
+    return f"{cause} makes one, and so does a value recorded after the event"
+
+
+def _inflation(design: FloatArray, own: Sequence[int]) -> float:
+    """Return the largest variance inflation of a predictor's terms by other predictors' terms."""
+    others = np.delete(design, list(own), axis=1)
+    others = others - others.mean(axis=0)
+    terms = design[:, list(own)] - design[:, list(own)].mean(axis=0)
+    if not others.shape[1]:
+        return 1.0
+    others = others / others.std(axis=0)
+    left = terms - others @ np.linalg.lstsq(others, terms)[0]
+    with np.errstate(divide="ignore"):
+        return float(np.max((terms**2).sum(axis=0) / (left**2).sum(axis=0)))
+
+
+def few_clusters(groups: NDArray[np.int64] | None, cluster: str) -> list[str]:
+    """Return the warning that a robust variance has too few clusters, or one that dominates.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_rows,) or None
+        Cluster of each row.
+    cluster : str
+        Column that names it.
+    """
+    if groups is None:
+        return []
+    rows = np.unique(groups, return_counts=True)[1]
+    share = rows.max() / rows.sum()
+    reasons = []
+    if len(rows) < FEW_CLUSTERS:
+        reasons.append(f"there are {len(rows)} clusters ({cluster}), fewer than {FEW_CLUSTERS}")
+    if share > LARGEST_SHARE:
+        reasons.append(
+            f"the largest cluster ({cluster}) holds {100 * share:.0f} % of the rows, more than "
+            f"{100 * LARGEST_SHARE:.0f} %"
+        )
+    if not reasons:
+        return []
+    return [
+        f"{' and '.join(reasons)}: robust standard errors are then too small, intervals too "
+        "narrow and P values too low"
     ]
 
 
@@ -227,6 +301,8 @@ def few_events(
     patient: NDArray[np.int64] | None,
     terms: Sequence[Term],
     predictors: Sequence[Predictor],
+    *,
+    shrunken: bool = False,
 ) -> list[str]:
     """Return the warning that there are too few events for the coefficients, if there are.
 
@@ -240,10 +316,15 @@ def few_events(
         for j, p in enumerate(predictors)
         if (n := sum(t.column == j for t in terms)) > 1
     ]
+    if shrunken:
+        what = "even shrunken, the estimates are uncertain; use fewer with --predictors"
+    else:
+        what = (
+            "the estimates are likely too extreme; use fewer with --predictors, or shrink them "
+            "with --penalty auto"
+        )
     return [
         f"{events} events for {len(terms)} coefficients"
         + (f" ({', '.join(spent)})" if spent else "")
-        + f" are {events / len(terms):.1f} a coefficient, fewer than {EVENTS_A_PARAMETER}: the "
-        "estimates are likely too extreme; use fewer with --predictors, or shrink them with "
-        "--penalty auto"
+        + f" are {events / len(terms):.1f} a coefficient, fewer than {EVENTS_A_PARAMETER}: {what}"
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, TypeGuard
 
+from training.ratios import hazard_ratio_text
+
 __all__ = [
     "NONE", "count_text", "event_text", "fixed_text", "is_told", "p_text", "quartiles_text",
     "rate_text", "ratio_text", "short_text", "survival_text", "time_text",
@@ -12,8 +14,6 @@ __all__ = [
 
 NONE = "-"
 SMALLEST_P = 0.001
-BEYOND = (1e-6, 1e6)
-"""Hazard ratios outside these are shown as beyond them: their digits say nothing."""
 
 
 def p_text(p: float | None) -> str:
@@ -34,9 +34,7 @@ def ratio_text(found: dict[str, Any] | None) -> str:
 def _ratio(value: float | None) -> str:
     if value is None or math.isnan(value):
         return NONE
-    if not BEYOND[0] <= value <= BEYOND[1]:
-        return "<1e-6" if value < 1 else ">1e6"
-    return f"{value:.3f}" if value < 100 else f"{value:.3g}"
+    return hazard_ratio_text(value, ".3f" if value < 100 else ".3g")
 
 
 def event_text(group: dict[str, Any]) -> str:

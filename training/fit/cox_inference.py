@@ -13,7 +13,7 @@ from riskscore.design import Term, design_matrix
 from riskscore.study import Predictor
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.cox.checks import extreme_effects, few_events
+from training.cox.checks import extreme_effects, few_clusters, few_events
 from training.cox.proportional_hazards import (
     BAND,
     ProportionalHazards,
@@ -60,7 +60,10 @@ def inference_of(
     }
     sums = model.sums_
     contrasts = _contrasts(model, terms, cohort)
-    few = few_events(cohort.event, cohort.groups, terms, predictors)
+    few = few_events(cohort.event, cohort.groups, terms, predictors, shrunken=penalty is not None)
+    if penalty is None:
+        few += few_clusters(cohort.groups, cohort.study.cluster)
+    design = design_matrix(cohort.X, predictors, terms)
     return {
         "kind": "cox",
         "ties": model.ties,
@@ -79,7 +82,7 @@ def inference_of(
         if penalty
         else _tests(model, {n: [k for k in g if terms[k].part] for n, g in groups.items()}),
         "proportional_hazards": None if penalty else _proportional(pipeline, cohort, groups),
-        "warnings": [*few, *extreme_effects(contrasts)],
+        "warnings": [*few, *extreme_effects(contrasts, design, groups)],
         "baseline": {
             "method": model.ties.capitalize(),
             "at": {t.name: c for t, c in zip(terms, model.center_.tolist(), strict=True)},
@@ -113,7 +116,10 @@ def _variance(cohort: Cohort, penalty: dict[str, Any] | None) -> str:
     if penalty:
         shrunken = f"the coefficients are shrunken by a {penalty['kind']}"
         return f"none: {penalty.get('why', shrunken)}"
-    return "inverse information" if cohort.groups is None else "robust, clustered on the patient"
+    if cohort.groups is None:
+        return "inverse information"
+    cluster = cohort.study.cluster
+    return f"robust, clustered on {'the patient' if cluster == 'patient' else cluster}"
 
 
 def _coefficients(
