@@ -14,6 +14,7 @@ from model_cards import Card, card_of
 from model_cards.card import Limitation
 from model_cards.html import render_html
 from model_cards.limitations import IN_SHORT, RULES, main_warnings
+from model_cards.render import render_markdown
 from riskscore.bundle import shipped_bundles
 
 WORDS = 400
@@ -155,3 +156,11 @@ def test_text_stands_out_from_its_background(cox_card: Card) -> None:
     for ground in found:
         light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 7, ground
+
+
+def test_the_variance_is_clustered_on_what_the_study_says(awkward_card: Card) -> None:
+    """A column's name, which stays as it is where the records are no patients."""
+    data = replace(awkward_card.data, kind="not stated")
+    text = render_markdown(replace(awkward_card, data=data))
+    assert "robust, clustered on the patient" in text
+    assert "clustered on the record" not in text
