@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from model_cards.card import Card, CoxModel, Limitation
@@ -106,14 +106,11 @@ def _tested_in_short(card: Card) -> str:
 
 
 def _slope(card: Card) -> Iterator[str]:
-    tests = list(tested(card))
-    if judged := card.performance.judged:
-        whose = f"its own {people(card.data.kind, repeated=card.data.repeated)}s (corrected)"
-        tests.append(Tested(whose, judged.horizons))
-    for one in tests:
+    for one in (*tested(card), *_on_its_own(card)):
         at = off_in_spread(one.horizons)
         if at is None or at.slope is None:
             continue
+        # A slope below 1 is of risks that differ more than what happened.
         apart = "too far apart" if at.slope.value < 1 else "too close together"
         text = (
             f"Predicted risks lie {apart} on {one.whom}: at "
@@ -122,39 +119,67 @@ def _slope(card: Card) -> Iterator[str]:
             f"{figure(at.observed_expected)}."
         )
         # The rule before this one has told what happened to the groups at its own horizon.
-        groups = "" if at is off_in_level(one.horizons) else groups_in_words(at)
+        groups = "" if at is off_in_level(one.horizons) else groups_in_words(at, one.row)
         yield f"{text} {groups}".strip()
 
 
+def _on_its_own(card: Card) -> Iterator[Tested]:
+    """Yield the validation on the training data, if there is one."""
+    if judged := card.performance.judged:
+        row = people(card.data.kind, repeated=card.data.repeated)
+        own = f"its own {row}s"
+        yield Tested(f"{own} (corrected)", own, own, row, judged.horizons)
+
+
 def _slope_in_short(card: Card) -> str:
-    """Return what the surest slope on unseen patients means for those of lowest risk."""
+    """Return what a slope on unseen patients means at lowest risk, else which way risks are off."""
     for one in tested(card):
         at = off_in_spread(one.horizons)
         if at and at.lowest and at.lowest.observed:
             return (
-                f"Of those it gave the lowest risk, it expected {percent(at.lowest.predicted)} to "
-                f"have the event by {duration(at.time, card.question.time_unit)}; "
+                f"In the lowest-risk group of {one.brief}, {percent(at.lowest.predicted)} were "
+                f"expected to have the event by {duration(at.time, card.question.time_unit)}; "
                 f"{percent(at.lowest.observed.value)} had it."
             )
-    return "Its risks differ more, or less, between patients than those that were observed."
+    for one in (*tested(card), *_on_its_own(card)):
+        at = off_in_spread(one.horizons)
+        if at and at.slope:
+            size = "much" if at.slope.value < 1 else "little"
+            return f"On {one.short} its risks differ too {size} from each other."
+    return "Its risks do not differ as much as what happened."
 
 
 def _off(card: Card) -> Iterator[str]:
     for one in tested(card):
         if at := off_in_level(one.horizons):
             level = level_in_words(at, card.question.time_unit)
-            text = f"Wrong level of risk on {one.whom}: {level}. {groups_in_words(at)}"
+            text = f"Wrong level of risk on {one.whom}: {level}. {groups_in_words(at, one.row)}"
             yield text.strip()
 
 
 def _off_in_short(card: Card) -> str:
-    """Return in how many tests on unseen patients the risks were too high, or too low."""
-    tests = list(tested(card))
+    """Return whether risks were too high or too low, a refit's and the model's own apart."""
+    refits = [one for one in tested(card) if one.refit]
+    tests = [one for one in tested(card) if not one.refit]
+    parts = []
+    if off := _levels_off(refits):
+        parts.append(f"a refit's risks were {off[0]} on later patients")
+    if off := _levels_off(tests):
+        whose = "its own" if parts else "its risks"
+        counts = " and ".join(f"{level} in {off.count(level)}" for level in dict.fromkeys(off))
+        where = (
+            f"{off[0]} on other patients"
+            if len(tests) == 1
+            else f"{counts} of {len(tests)} tests on other patients"
+        )
+        parts.append(f"{whose} were {where}")
+    return f"{'; '.join(parts)}.".capitalize()
+
+
+def _levels_off(tests: Sequence[Tested]) -> list[str]:
+    """Return "too high" or "too low" for each test whose level of risk is off."""
     off = [at for one in tests if (at := off_in_level(one.horizons))]
-    high = sum(at.observed_expected.value < 1 for at in off)
-    counts = [(high, "too high"), (len(off) - high, "too low")]
-    words = " and ".join(f"{which} in {n}" for n, which in counts if n)
-    return f"Its risks were {words} of {len(tests)} test{'s'[: len(tests) > 1]} on other patients."
+    return sorted("too high" if at.observed_expected.value < 1 else "too low" for at in off)
 
 
 def _sample_size(card: Card) -> Iterator[str]:
@@ -184,18 +209,19 @@ def _not_proportional(card: Card) -> Iterator[str]:
 
 
 def _wide(card: Card) -> Iterator[str]:
-    found = [
+    estimates = [
         e
         for profile in card.profiles
         for answer in profile.answers
         for e in answer.estimates
         if e.lower is not None and e.upper is not None
     ]
-    wide = [e for e in found if (e.upper or 0) - (e.lower or 0) > WIDEST]
+    wide = [e for e in estimates if (e.upper or 0) - (e.lower or 0) > WIDEST]
     if wide:
         yield (
-            f"Wide bounds: {len(wide)} of the {len(found)} probabilities among the examples span "
-            f"more than {percent(WIDEST).removesuffix(' %')} points."
+            f"Wide bounds: {len(wide)} of the {len(estimates)} probabilities among the examples "
+            f"{'spans' if len(wide) == 1 else 'span'} more than "
+            f"{percent(WIDEST).removesuffix(' %')} points."
         )
 
 
@@ -380,4 +406,4 @@ IN_SHORT: dict[str, str | Callable[[Card], str]] = {
     "stability only": "Its bands do not say how far its estimates may be from the truth.",
     "thinned curve": "Between the times that it keeps, it gives the survival of the time before.",
 }
-"""Every rule in plain words, without a number: what the first page has room for."""
+"""Every rule in plain words, at the length that the first page has room for."""

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 
 from model_cards.card import AtHorizon, Card, Figure, Group
 from model_cards.formats import count, duration, figure, percent, percent_figure
+from riskscore.performance import level_is_off
 
 __all__ = [
-    "LEVEL_OFF", "SPREAD_OFF", "Tested", "Worst", "groups_in_words", "level_in_words",
+    "SPREAD_OFF", "Tested", "Worst", "groups_in_words", "level_in_words",
     "off_in_level", "off_in_spread", "tested", "worst",
 ]  # fmt: skip
-
-LEVEL_OFF = 1.1
-"""Observed over expected, or its inverse, below which a difference is too small to matter."""
 
 SPREAD_OFF = 0.1
 """Distance of a calibration slope from 1 below which it is too small to matter."""
@@ -30,10 +28,19 @@ Z95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Tested:
-    """A validation on patients whom the model had not seen, and whom to call them."""
+    """A validation, and what to call those whom it judged.
+
+    `whom` says how they were chosen, `short` how many they are, `brief` the same
+    for the first page, and `row` what one of them is;
+    `refit` is true where a fit on earlier patients was judged, and not the model itself.
+    """
 
     whom: str
+    short: str
+    brief: str
+    row: str
     horizons: tuple[AtHorizon, ...]
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,21 +54,28 @@ class Worst:
 def tested(card: Card) -> Iterator[Tested]:
     """Yield the validations on later patients and on those of other cohorts."""
     if later := card.performance.later:
+        short, row = _judged(later.rows, later.patients, "later")
         yield Tested(
-            f"{count(later.patients)} later patients ({later.column} from {later.since:g} on), "
+            f"{short} ({later.column} from {later.since:g} on), "
             f"when fitted on the {count(later.fitted)} earlier ones",
+            short,
+            short if row == "patient" else "later patients' records",
+            row,
             later.judged.horizons,
+            refit=True,
         )
     for e in card.performance.external:
-        yield Tested(f"{count(e.patients)} other patients ({e.cohort})", e.horizons)
+        short, row = _judged(e.rows, e.patients, "other")
+        brief = short if row == "patient" else "other patients' records"
+        yield Tested(f"{short} ({e.cohort})", short, brief, row, e.horizons)
 
 
 def off_in_level(horizons: Sequence[AtHorizon]) -> AtHorizon | None:
     """Return the horizon where the number of events is most surely not as expected, if any."""
 
     def sure(at: AtHorizon) -> float:
-        ratio = at.observed_expected.value
-        if ratio <= 0 or max(ratio, 1 / ratio) <= LEVEL_OFF:
+        ratio = at.observed_expected
+        if not level_is_off(ratio.value, ratio.lower, ratio.upper):
             return 0.0
         return _standard_errors(at.observed_expected, log=True)
 
@@ -107,15 +121,27 @@ def level_in_words(at: AtHorizon, unit: str) -> str:
     )
 
 
-def groups_in_words(at: AtHorizon) -> str:
-    """Return what happened to the groups of lowest and highest predicted risk; "" if not known."""
+def groups_in_words(at: AtHorizon, row: str) -> str:
+    """Return what happened to the groups of lowest and highest predicted risk; "" if not known.
+
+    `row` is what one of a group is: a patient, or a record where patients have several.
+    """
     parts = [
-        f"{whom} predicted risk ({count(group.rows)}), {percent(group.predicted)} were expected "
-        f"and {percent_figure(group.observed)} had the event"
+        f"{count(group.rows)} {row}{'' if group.rows == 1 else 's'} with the {whom} predicted "
+        f"risk, {percent(group.predicted)} were expected to have the event and "
+        f"{percent_figure(group.observed)} had it"
         for whom, group in (("lowest", at.lowest), ("highest", at.highest))
         if isinstance(group, Group) and group.observed is not None
     ]
-    return f"Of those with the {'; of those with the '.join(parts)}." if len(parts) == 2 else ""
+    return f"Of the {'; of the '.join(parts)}." if len(parts) == 2 else ""
+
+
+def _judged(rows: int | None, patients: int, which: str) -> tuple[str, str]:
+    """Return how many were judged, and what a row of them is."""
+    whom = f"{count(patients)} {which} patient{'' if patients == 1 else 's'}"
+    if rows is None or rows == patients:
+        return whom, "patient"
+    return f"{count(rows)} records of {whom}", "record"
 
 
 def _surest(horizons: Sequence[AtHorizon], sureness: Sequence[float]) -> AtHorizon | None:
@@ -123,11 +149,11 @@ def _surest(horizons: Sequence[AtHorizon], sureness: Sequence[float]) -> AtHoriz
     return None if best is None or sureness[best] <= 0 else horizons[best]
 
 
-def _standard_errors(found: Figure, *, log: bool) -> float:
+def _standard_errors(ratio: Figure, *, log: bool) -> float:
     """Return the distance from 1 in standard errors; 0 where the interval holds 1, or is none."""
-    if found.lower is None or found.upper is None or found.lower <= 1 <= found.upper:
+    if ratio.lower is None or ratio.upper is None or ratio.lower <= 1 <= ratio.upper:
         return 0.0
-    value, lower, upper = found.value, found.lower, found.upper
+    value, lower, upper = ratio.value, ratio.lower, ratio.upper
     if log:
         if lower <= 0:
             return 0.0

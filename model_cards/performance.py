@@ -83,6 +83,7 @@ def later_of(evaluation: Facts) -> Later | None:
         patients=split.count("judged_patients"),
         events=split.count("judged_events"),
         judged=judged_of(found),
+        rows=split.count("judged_rows") if "judged_rows" in split else None,
     )
 
 
@@ -130,6 +131,7 @@ def _external(name: str, facts: Facts) -> External:
         notes=notes,
         pairs=_counted(evaluation.table("harrell")),
         population=_membership(facts.table("population")) if "population" in facts else None,
+        rows=cohort.count("rows", AGAIN) if "rows" in cohort else None,
     )
 
 

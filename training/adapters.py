@@ -185,7 +185,7 @@ def _survivalpath(frame: pd.DataFrame, *, first_visits: bool, embolised: bool = 
         kind="patients",
         source="DTSDHCC of the R package SurvivalPath 1.3.2",
         licence="MIT",
-        statement="Fitted on patients of one centre, not all of whom had chemoembolisation: for "
+        statement=f"Fitted on patients of one centre, {_UNTREATED[first_visits]}: for "
         "method review, not for care.",
         limits=(
             "Missing values were imputed by the source's authors before publication.",
@@ -287,6 +287,12 @@ def _numbers(series: pd.Series) -> pd.Series:
     return pd.to_numeric(pd.Series(numeric(series), index=series.index), errors="coerce")
 
 
+_UNTREATED = {
+    True: "not all of whom had embolisation at the first visit",
+    False: "a third of whom never had embolisation at these visits",
+}
+"""Who was not treated, by whether first visits alone are kept."""
+
 _OF_FIRST_VISITS = ("Not every patient was treated by TACE; embolisation is recorded by visit.",)
 
 _OF_VISITS = (
@@ -295,8 +301,9 @@ _OF_VISITS = (
 )
 
 FILLED_IN = (
-    "None of the 1,172 first visits before 2016 has a single tumour or vascular invasion, while of "
-    "the same patients' second visits 22 % and 8 % have: these values look filled in."
+    "None of the 1,173 patients who came before 2016 has a single tumour or vascular invasion at "
+    "the first visit analysed, while of their second visits 22 % and 8 % have: these values look "
+    "filled in."
 )
 """What the public file shows; a test counts it again where the file is there."""
 _SEG_COLUMNS = (

@@ -101,7 +101,10 @@ class Membership:
 
 @dataclass(frozen=True)
 class External:
-    """A validation on other patients, by the name of its file; `patients` had `events` in all."""
+    """A validation on other patients, by the name of its file.
+
+    `patients` have `rows` records, `events` of them with the event.
+    """
 
     name: str
     cohort: str
@@ -114,13 +117,15 @@ class External:
     notes: Annotated[tuple[str, ...], EmptyMeans("nothing unusual")]
     pairs: Annotated[Pairs | None, EmptyMeans("the validation does not count pairs")] = None
     population: Annotated[Membership | None, EmptyMeans("nobody counted them")] = None
+    rows: Annotated[int | None, EmptyMeans("the validation counts patients alone")] = None
 
 
 @dataclass(frozen=True)
 class Later:
     """The procedure fitted on earlier patients and judged on later ones.
 
-    `since` is the first value of what parts them, such as a year.
+    `since` is the first value of what parts them, such as a year; the `patients` judged have `rows`
+    records.
     """
 
     column: str
@@ -129,6 +134,7 @@ class Later:
     patients: int
     events: int
     judged: Judged
+    rows: Annotated[int | None, EmptyMeans("the bundle counts patients alone")] = None
 
 
 @dataclass(frozen=True)

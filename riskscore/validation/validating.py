@@ -55,9 +55,9 @@ class Population:
         """The counts in a sentence."""
         unknown = self.rows - self.known
         return (
-            f"{self.within} of {self.rows} are known to belong to the population that the model is "
-            f"for, {self.known - self.within} do not"
-            + (f", of {unknown} the data do not tell it" if unknown else "")
+            f"{self.within} of {self.rows} are known to meet the criteria of the model's "
+            f"population that could be checked, {self.known - self.within} do not meet them"
+            + (f", for {unknown} the data do not tell" if unknown else "")
             + f" ({self.rule})"
         )
 

@@ -141,7 +141,7 @@ def test_later_patients_are_told_apart_from_others(cox: Path, tmp_path: Path) ->
     later["horizons"][0] |= horizon
     text = render_markdown(card_of(damaged(cox, tmp_path, evaluation=add)))
     assert "expected the event in **40 %** by 6 months; it happened in **20 % (15 to 30)**" in text
-    assert "lowest predicted risk (20), 30 % were expected and 10 % (5 to 20) had the event" in text
+    assert "Of the 20 patients with the lowest predicted risk, 30 % were expected" in text
     del later["split"]["judged_patients"]
     with pytest.raises(Exception, match=r"evaluation\.temporal\.split\.judged_patients is missing"):
         card_of(damaged(cox, tmp_path, evaluation=add))

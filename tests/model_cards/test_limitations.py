@@ -16,6 +16,7 @@ from model_cards.card import (
     Group,
     Intervals,
     Judged,
+    Later,
     SampleSize,
 )  # fmt: skip
 from model_cards.limitations import RULES, limitations, main_warnings
@@ -235,14 +236,46 @@ def test_risks_elsewhere_are_told_as_such_and_by_group(cox_card: Card) -> None:
     card = with_performance(cox_card, external=(elsewhere(horizon),))
     (text,) = said(card, "events off elsewhere")
     assert "expected the event in 84 %, and it happened in 54 % (51 to 56)" in text
-    assert "lowest predicted risk (431), 70 % were expected and 42 % (38 to 48) had" in text
-    assert "highest predicted risk (20), 98 % were expected and 67 % (44 to 87) had" in text
+    assert (
+        "Of the 431 patients with the lowest predicted risk, 70 % were expected to have the" in text
+    )
+    assert "event and 42 % (38 to 48) had it; of the 20 patients with the highest" in text
+    assert "98 % were expected to have the event and 67 % (44 to 87) had it." in text
     (spread,) = said(card, "slope far from 1")
     assert "lowest" not in spread  # said in the line before
     short = main_warnings(limitations(card))
-    assert "Its risks were too high in 1 of 1 test on other patients." in short
-    line = "Of those it gave the lowest risk, it expected 70 % to have the event by 24 months"
-    assert f"{line}; 42 % had it." in short
+    assert "Its risks were too high on other patients." in short
+    line = (
+        "In the lowest-risk group of 80 other patients, 70 % were expected to have the event by 24"
+    )
+    assert f"{line} months; 42 % had it." in short
+
+
+def test_a_refit_on_later_patients_is_not_taken_for_the_model(cox_card: Card) -> None:
+    """What a refit predicted of later records is told apart, with how many records they are."""
+    refit = judged(at(12.0, (0.5, 0.45, 0.55)), enough=True)
+    later = Later("first year", 2016.0, 50, 40, 20, refit, rows=90)
+    card = with_performance(
+        cox_card, later=later, external=(elsewhere(at(36.0, (1.37, 1.18, 1.59))),)
+    )
+    first, _ = said(card, "events off elsewhere")
+    assert first.startswith("Wrong level of risk on 90 records of 40 later patients (first year")
+    assert (
+        "A refit's risks were too high on later patients; its own were too low on other patients."
+    ) in main_warnings(limitations(card))
+
+
+@pytest.mark.parametrize(
+    ("slope", "words_"), [((1.4, 1.1, 1.7), "little"), ((0.6, 0.4, 0.8), "much")]
+)
+def test_the_short_line_says_which_way_risks_differ(
+    cox_card: Card, slope: tuple[float, float, float], words_: str
+) -> None:
+    """A slope above 1 is of risks that lie too close together."""
+    own = judged(at(12.0, slope=slope), enough=True)
+    card = with_performance(cox_card, judged=own, later=None, external=())
+    line = f"On its own records its risks differ too {words_} from each other."
+    assert line in main_warnings(replace(limitations(card), statement="x"))
     for words in ("too low", "extreme"):
         assert not any(words in item.text for item in limitations(card).limitations)
 

@@ -211,14 +211,17 @@ def test_what_is_stated_of_the_visits_is_what_the_public_file_shows() -> None:
     visits, patients = embolised.mean(), embolised.groupby(frame["patient"]).any().mean()
     assert f"at {100 * visits:.0f} % of these visits; {100 * patients:.0f} % of these" in limits
     assert f"at {100 * visits:.0f} % of the visits" in stated
+    assert f"at {100 * visits:.0f} % of these visits" in study.population
+    assert 0.3 < 1 - patients < 0.36
+    assert "a third of whom never had embolisation at these visits" in provenance.statement
     assert f"{100 * patients:.0f} % of the patients had embolisation" in stated
 
     early = frame["first_year"] < 2016
-    first = frame[early & (day == 0)]
-    assert f"None of the {len(first):,} first visits" in limits
+    ordered = frame[early].assign(day=day).sort_values(["patient", "day"])
+    first = ordered[ordered.groupby("patient").cumcount() == 0]
+    assert f"None of the {len(first):,} patients who came before 2016" in limits
     assert not (first["tumor_number"] == "single").any()
     assert not (first["vascular_invasion"] == "yes").any()
-    ordered = frame[early].assign(day=day).sort_values(["patient", "day"])
     second = ordered[ordered.groupby("patient").cumcount() == 1]
     single = (second["tumor_number"] == "single").mean()
     invasion = (second["vascular_invasion"] == "yes").mean()
