@@ -122,7 +122,11 @@ def _usefulness(card: Card) -> Tree:
             [
                 _result(
                     "Harrell's concordance, corrected, and its interval",
-                    [judged.value, judged.lower, judged.upper],
+                    [
+                        number
+                        for number in (judged.value, judged.lower, judged.upper)
+                        if number is not None
+                    ],
                 )
             ]
             if judged

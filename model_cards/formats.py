@@ -64,7 +64,7 @@ def ratio(value: float) -> str:
     return f"{value:.2f}"
 
 
-def figure(found: Figure) -> str:
+def figure(found: Figure | Judged) -> str:
     """Return a measured figure with two decimals and its interval: 0.62 (0.53 to 0.70)."""
     if found.lower is None or found.upper is None:
         return f"{found.value:.2f} (no interval)"

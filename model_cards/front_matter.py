@@ -38,7 +38,9 @@ def front_matter(card: Card) -> str:
         },
     ]
     if p.judged:
-        ends = f"95 % interval {p.judged.lower:.4f} to {p.judged.upper:.4f}"
+        ends = "no interval"
+        if p.judged.lower is not None and p.judged.upper is not None:
+            ends = f"95 % interval {p.judged.lower:.4f} to {p.judged.upper:.4f}"
         metrics.insert(
             0,
             {

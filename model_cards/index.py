@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_cards import prose
-from model_cards.card import Card, Figure
+from model_cards.card import Card
 from model_cards.formats import count, figure, joined, pairs, ratio
 from model_cards.miscalibration import level_in_words, worst
 from model_cards.render import escape_markdown
@@ -66,7 +66,7 @@ def _corrected(card: Card) -> str:
     judged = card.performance.judged
     if judged is None:
         return "not validated"
-    return figure(Figure(judged.value, judged.lower, judged.upper))
+    return figure(judged)
 
 
 def _pairs(card: Card) -> str:

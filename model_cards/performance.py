@@ -51,8 +51,8 @@ def judged_of(validation: Facts) -> Judged:
     horizons = tuple(_internal(found, censored) for found in validation.tables("horizons"))
     return Judged(
         concordance.value,
-        _bound(concordance.lower),
-        _bound(concordance.upper),
+        concordance.lower,
+        concordance.upper,
         validation.text("how"),
         validation.text("interval"),
         slope,
@@ -222,10 +222,6 @@ def _of(found: Facts) -> Figure:
     return Figure(
         found.number("value"), found.number_or_none("lower"), found.number_or_none("upper")
     )
-
-
-def _bound(value: float | None) -> float:
-    return float("nan") if value is None else value
 
 
 def _sample_size(found: Facts) -> SampleSize | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model_cards.card import Card, PipelineModel
-from model_cards.formats import cohort_size, count, duration, joined, ratio, sentence
+from model_cards.formats import cohort_size, count, duration, figure, joined, ratio, sentence
 
 __all__ = [
     "development_data", "inputs", "internal_validity", "known_limits", "model_type", "outputs",
@@ -82,7 +82,7 @@ def internal_validity(card: Card) -> str:
     p = card.performance
     judged = (
         f"Harrell's concordance, corrected for being judged on its own training data: "
-        f"{ratio(p.judged.value)} ({ratio(p.judged.lower)} to {ratio(p.judged.upper)}). "
+        f"{figure(p.judged)}. "
         f"{sentence(p.judged.how)} {sentence(p.judged.interval)} "
         if p.judged
         else ""

@@ -21,6 +21,9 @@ REPLICATES = 200
 LEAST_TO_SHRINK = 50
 """Resamples from which their mean slope is known to about 0.02 in a small cohort."""
 
+WITHOUT_VALIDATION = ", or fit without internal validation: --replicates 0"
+"""Remedy of a fit whose cohort is too small to judge a model on."""
+
 LEAST = {"seed": 0, "trees": 1, "min_leaf": 1, "max_times": 10, "replicates": 0}
 
 

@@ -17,6 +17,7 @@ class Group:
     observed: Annotated[Figure | None, EmptyMeans("nobody of them was followed so long")]
 
 
+TOO_FEW = "too few resamples could be used"
 NOT_KEPT = "the validation keeps ratios alone"
 
 
@@ -63,8 +64,8 @@ class Judged:
     """
 
     value: float
-    lower: float
-    upper: float
+    lower: Annotated[float | None, EmptyMeans(TOO_FEW)]
+    upper: Annotated[float | None, EmptyMeans(TOO_FEW)]
     how: str
     interval: str
     slope: Annotated[Figure | None, EmptyMeans("there is no linear predictor, or it is constant")]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_cards import card_of, render_markdown
+from model_cards.rendering import render_all
 from riskscore.study import load_study
 from tests.conftest import simulate
 from tests.model_cards.conftest import stated
@@ -47,6 +48,24 @@ def test_repeated_rows_have_ratios_without_intervals_and_the_reason(tmp_path: Pa
     assert "Estimated by Firth's penalised likelihood" in text
     assert "have no robust variance" in text
     assert "come from the profile" not in text
+
+
+def test_too_few_resamples_leave_a_card_without_that_interval(tmp_path: Path) -> None:
+    """No card accepted the bundle: "card.performance.judged.lower is not a number"."""
+    cohort = check_cohort(
+        simulate(120, 3), load_study("deb-tace-hcc"), "os", ("treatment", "age"),
+        name="simulated.csv", sha256=HASH,
+    )  # fmt: skip
+    fit(cohort, "cox", Settings(n_jobs=1, replicates=5)).write(tmp_path / "b")
+    card = card_of(stated(tmp_path / "b"))
+    assert card.performance.judged is not None
+    assert card.performance.judged.lower is None
+    for name, content in render_all(card).items():
+        text = content.decode() if isinstance(content, bytes) else str(content)
+        if name.endswith((".md", ".html")):
+            assert "(no interval)" in text
+            assert "No interval: only 5 resamples could be used, and it takes 20" in text
+            assert "nan" not in text.lower().split()
 
 
 def test_a_model_of_numbers_alone_has_a_card(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from riskscore.errors import ModelError
 from tests.conftest import simulate
 from tests.training.test_validation import cohort_of
 from training.__main__ import main
-from training.fit import Settings
+from training.fit import Settings, fit
 from training.validation import resampling, validating
 from training.validation.validating import validate
 
@@ -127,10 +128,27 @@ def test_fewer_than_two_replicates_are_refused_before_the_cohort_is_looked_at(
     method: str, replicates: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One resample has no spread."""
-    monkeypatch.setattr(validating, "_refuse_hopeless", pytest.fail)
+    monkeypatch.setattr(validating, "refuse_hopeless", pytest.fail)
     cohort = cohort_of(simulate(60, 3), ["age"])
     with pytest.raises(ModelError, match=f"at least 2, got {replicates}; give --replicates"):
         validate(cohort, "cox", Settings(), method, replicates=replicates)
+
+
+@pytest.mark.parametrize("kind", ["cox", "forest"])
+@pytest.mark.parametrize("n", [17, 20])
+def test_a_fit_judges_as_few_patients_as_validate_does(kind: str, n: int) -> None:
+    """It printed corrected figures of 17 patients, whom `validate` refused to resample."""
+    cohort = cohort_of(simulate(n, 3), ["age"])
+    settings = Settings(replicates=3, trees=20 if kind == "forest" else None, min_leaf=3, n_jobs=1)
+    if n == 20:
+        assert "validation" in fit(cohort, kind, settings).evaluation
+        return
+    with pytest.raises(ModelError, match="17 patients are too few to resample: at least 20"):
+        validate(cohort, kind, settings)
+    with pytest.raises(ModelError, match=r"17 patients are too few.*--replicates 0"):
+        fit(cohort, kind, settings)
+    without = fit(cohort, kind, replace(settings, replicates=0))
+    assert "validation" not in without.evaluation
 
 
 def test_a_split_without_its_value_is_refused() -> None:

@@ -17,9 +17,9 @@ from training.evaluate import evaluate_by_refits
 from training.fit.cox_inference import inference_of
 from training.fit.fitted import Fitted
 from training.fit.manifest import manifest_of
-from training.settings import Settings
+from training.settings import WITHOUT_VALIDATION, Settings
 from training.validation.optimism import Optimism, optimism
-from training.validation.validating import described_optimism
+from training.validation.validating import described_optimism, refuse_hopeless
 
 __all__ = ["fit_cox", "shrinkage_of"]
 
@@ -80,6 +80,8 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     penalty, choice = _penalty_of(cohort, encoder, settings)
     if not penalty:
         _refuse_levels_without_events(cohort)
+    if settings.replicates:
+        refuse_hopeless(cohort, WITHOUT_VALIDATION)
     warnings = _of_the_ridge(cohort, encoder, settings, penalty, choice)
     model = CoxModel(names=names, ties=settings.ties, penalty=penalty)
     pipeline = Pipeline([("encode", encoder), ("model", model)])

@@ -16,8 +16,8 @@ from training.forest import BAG, CompactForest
 from training.forest.little_bags import LEVEL
 from training.forest.tuning import tune
 from training.progress import doing
-from training.settings import Settings
-from training.validation.validating import validate
+from training.settings import WITHOUT_VALIDATION, Settings
+from training.validation.validating import refuse_hopeless, validate
 
 __all__ = ["fit_forest"]
 
@@ -43,6 +43,8 @@ def fit_forest(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     ModelError
         If the settings or the cohort do not support it.
     """
+    if settings.replicates:
+        refuse_hopeless(cohort, WITHOUT_VALIDATION)
     encoder = StudyEncoder(cohort.predictors, forms=False).fit(cohort.X)
     width, columns = len(encoder.terms_), settings.max_features
     if isinstance(columns, int) and columns > width:

@@ -32,7 +32,16 @@ from training.validation.procedure import CoxProcedure, CoxRefit
 from training.validation.resampling import Replicates, replicate, resample
 from training.validation.results import index
 
-__all__ = ["HOW", "INTERVAL", "NOT_FOR_FORESTS", "RELATIVE", "Optimism", "optimism"]
+__all__ = [
+    "HOW",
+    "INTERVAL",
+    "LEAST_DRAWS",
+    "NOT_FOR_FORESTS",
+    "RELATIVE",
+    "Optimism",
+    "no_interval",
+    "optimism",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -68,6 +77,14 @@ LEVEL = 0.95
 
 LEAST_DRAWS = 20
 """Replicates below which there is no interval."""
+
+
+def no_interval(done: int) -> str:
+    """Return what is said in the interval's place after too few replicates."""
+    return (
+        f"No interval: only {done} resamples could be used, and it takes {LEAST_DRAWS}; fit with "
+        "more, such as --replicates 200"
+    )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from training.validation.procedure import choices
 from training.validation.results import chosen_in, clean
 from training.validation.sample_size import adjusted_r2, sample_size
 
-__all__ = ["DEFAULT", "METHODS", "described_optimism", "validate"]
+__all__ = ["DEFAULT", "METHODS", "described_optimism", "refuse_hopeless", "validate"]
 
 METHODS = ("bootstrap", "oob", "632plus", "cv", "iecv", "temporal")
 """Bootstrap optimism, out-of-bag, .632+, repeated cross-validation, centres,
@@ -105,7 +105,7 @@ def validate(
         )
     if column is not None and method in ("iecv", "temporal"):
         column = _usable(column, column_name, method, split)
-    _refuse_hopeless(cohort)
+    refuse_hopeless(cohort)
     if method == "bootstrap":
         return described_optimism(cohort, optimism(cohort, settings, replicates), settings)
     how, interval, found = _held_out(
@@ -116,7 +116,7 @@ def validate(
 
 def described_optimism(cohort: Cohort, found: Optimism, settings: Settings) -> dict[str, Any]:
     """Return what `evaluation.json` says of a Cox model's corrected indexes."""
-    content = (
+    content: dict[str, Any] = (
         found.to_dict(cohort)
         | {
             "replicates": found.replicates.to_dict(),
@@ -125,7 +125,9 @@ def described_optimism(cohort: Cohort, found: Optimism, settings: Settings) -> d
         | chosen_in(found.chosen, choices("cox", settings))
     )
     how = f"{harrell.HOW}; {harrell.RELATIVE}" if settings.penalty else harrell.HOW
-    return _described(cohort, "cox", settings, "bootstrap", how, harrell.INTERVAL, content)
+    done = len(found.replicates.results)
+    interval = harrell.INTERVAL if done >= harrell.LEAST_DRAWS else harrell.no_interval(done)
+    return _described(cohort, "cox", settings, "bootstrap", how, interval, content)
 
 
 def _described(
@@ -231,17 +233,30 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _refuse_hopeless(cohort: Cohort) -> None:
+def refuse_hopeless(cohort: Cohort, remedy: str = "") -> None:
+    """Refuse to judge a model on a cohort that cannot tell how good it is.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    remedy : str
+        What else the caller offers, added to the message.
+
+    Raises
+    ------
+    ModelError
+        If it has fewer than `LEAST_PATIENTS` patients, or fewer than two with an event.
+    """
     n, died = cohort.n_patients, cohort.n_patients_with_event
     if n < LEAST_PATIENTS:
         raise ModelError(
             f"{n} patients are too few to resample: at least {LEAST_PATIENTS} are needed, and "
-            "even then nothing but a much larger cohort tells how good the model is"
+            f"even then nothing but a much larger cohort tells how good the model is{remedy}"
         )
     if died < 2:
         raise ModelError(
             f"{died} of the {n} patients has an event: nearly all are censored, and no model can "
-            "be judged; wait for longer follow-up"
+            f"be judged; wait for longer follow-up{remedy}"
         )
 
 
