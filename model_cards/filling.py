@@ -139,7 +139,7 @@ def card_of(model: str | Path, statements: str | Path | None = None) -> Card:
         limitations=(),
         statements=stated,
     )
-    card = limitations(card)
+    card = limitations(card, m.outcome.competing)
     if found := blanks(card):
         raise CardError(found, where)
     return card

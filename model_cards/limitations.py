@@ -48,11 +48,22 @@ WIDEST = 0.4
 LOSS = 0.05
 """Concordance lost from in-sample to out-of-bag above which the in-sample figure misleads."""
 
+COMPETING = "competing event censored"
+CENSORED = (
+    "The competing event ({}) was censored, so that survival here is of the event in a world "
+    "without it: the risks are too high where it is common. The internal validation compares them "
+    "with 1 - Kaplan-Meier, which censors it too, an external one with Aalen-Johansen's cumulative "
+    "incidence, which does not."
+)
+IN_SHORT_COMPETING = "It leaves a competing event out: its risks are too high where that is common."
 
-def limitations(card: Card) -> Card:
-    """Return the card with the limitations that its own numbers imply."""
-    found = [Limitation(name, text) for name, rule in RULES.items() for text in rule(card)]
-    return replace(card, limitations=tuple(found))
+
+def limitations(card: Card, competing: str = "") -> Card:
+    """Return the card with the limitations that its numbers, or a competing event, imply."""
+    told = [Limitation(name, text) for name, rule in RULES.items() for text in rule(card)]
+    if competing:
+        told.insert(0, Limitation(COMPETING, CENSORED.format(competing.replace("_", " "))))
+    return replace(card, limitations=tuple(told))
 
 
 def main_warnings(card: Card) -> list[str]:
@@ -63,7 +74,7 @@ def main_warnings(card: Card) -> list[str]:
     broken = dict.fromkeys(item.rule for item in card.limitations)
     if card.statement:
         broken.pop("reconstructed", None)
-    short = [IN_SHORT[rule] for rule in broken]
+    short = [IN_SHORT_COMPETING if rule == COMPETING else IN_SHORT[rule] for rule in broken]
     return [text if isinstance(text, str) else text(card) for text in short]
 
 
@@ -128,7 +139,10 @@ def _on_its_own(card: Card) -> Iterator[Tested]:
     if judged := card.performance.judged:
         row = people(card.data.kind, repeated=card.data.repeated)
         own = f"its own {row}s"
-        yield Tested(f"{own} (corrected)", own, own, row, judged.horizons)
+        whom = f"{own} (corrected)"
+        if isinstance(card.model, CoxModel) and "shrinkage factor" in card.model.no_errors:
+            whom += ", before its coefficients were shrunken for that"
+        yield Tested(whom, own, own, row, judged.horizons)
 
 
 def _slope_in_short(card: Card) -> str:

@@ -37,6 +37,11 @@ __all__ = [
     "written_lines",
 ]
 
+CENSORED = (
+    "the competing event ({}) is censored: survival is of the event in a world without it, and "
+    "risks are too high where it is common"
+)
+
 
 def add_fit_parser(commands: Any) -> None:
     """Add the command `fit`."""
@@ -283,6 +288,8 @@ def _report(fitted: Fitted, manifest: Manifest, out: Path) -> list[str]:
         lines.append(f"  left out {step['rows']:>6}  {step['rule']}")
     for step in fitted.cohort.flow["changed"]:
         lines.append(f"  changed  {step['rows']:>6}  {step['rule']}")
+    if competing := fitted.cohort.outcome.competing:
+        lines.append(f"  {CENSORED.format(competing)}")
     inference, c = fitted.inference, fitted.evaluation["concordance"]
     if manifest.kind == "cox":
         lines += [f"Cox model (variance: {inference['variance']})", *coefficient_lines(inference)]

@@ -312,6 +312,33 @@ def test_bounds_wider_than_forty_points(cox_card: Card, width: float, told: bool
     assert bool(said(card, "wide bounds")) is told
 
 
+def test_a_competing_event_that_was_censored_is_named(cox_card: Card) -> None:
+    """The card of an outcome that declares one said nothing of it."""
+    card = limitations(cox_card, "death_without_progression")
+    (text,) = said_of(card, "competing event censored")
+    assert "(death without progression) was censored" in text
+    assert "Aalen-Johansen" in text
+    assert "It leaves a competing event out" in main_warnings(card)[0]
+    assert not said_of(limitations(cox_card), "competing event censored")
+
+
+def said_of(card: Card, rule: str) -> list[str]:
+    """Return what a card that has its limitations says by a rule."""
+    return [item.text for item in card.limitations if item.rule == rule]
+
+
+def test_a_slope_before_shrinking_is_told_as_such(cox_card: Card) -> None:
+    """Read as the shrunken model's it would be corrected twice."""
+    assert isinstance(cox_card.model, CoxModel)
+    own = judged(at(12.0, (0.9, 0.8, 1.1), (0.6, 0.5, 0.7)), enough=True)
+    card = with_performance(cox_card, judged=own, external=())
+    shrunken = replace(cox_card.model, no_errors="uniform shrinkage factor: none")
+    (text,) = said(replace(card, model=shrunken), "slope far from 1")
+    assert "before its coefficients were shrunken" in text
+    (text,) = said(card, "slope far from 1")
+    assert "shrunken" not in text
+
+
 def test_every_rule_is_tried_here() -> None:
     """A new rule needs a test."""
     assert set(RULES) == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,44 @@ def test_firth_and_shrinkage_exclude_each_other() -> None:
     """Both take back what the likelihood is too sure of."""
     with pytest.raises(ModelError, match="shrink and a penalty, 'firth', do the same work"):
         Settings(penalty="firth", shrink=True, replicates=50)
+
+
+def twice() -> Cohort:
+    """Return the separated cohort with its metastasis declared and recorded twice."""
+    frame = simulate(120, 3)
+    frame.loc[frame["extrahepatic_metastasis"] == "yes", "death"] = 0
+    frame["vascular_invasion"] = frame["extrahepatic_metastasis"]
+    names = ("extrahepatic_metastasis", "vascular_invasion", "treatment", "age")
+    return check_cohort(frame, load_study("deb-tace-hcc"), "os", names)
+
+
+def test_an_alias_does_not_hide_a_separation_from_the_ridge() -> None:
+    """The alias stopped the trial fit, and the advice was to fit without a penalty."""
+    with pytest.raises(ModelError, match="chose the weakest ridge.*runs away") as refusal:
+        fit(twice(), "cox", Settings(penalty="auto"))
+    first = "leave extrahepatic_metastasis[yes], which the other terms imply, out with --predictors"
+    assert f"{first}, then use --penalty firth" in str(refusal.value)
+
+
+def test_an_effect_shared_among_aliases_is_judged_whole() -> None:
+    """Each half of it could be believed."""
+    warnings = " ".join(fit(twice(), "cox", Settings(penalty=0.05)).inference["warnings"])
+    assert "vascular_invasion with its aliases (extrahepatic_metastasis[yes]): the haz" in warnings
+    assert "without the ridge the coefficient of vascular_invasion[yes] (22 rows, 0 ev" in warnings
+
+
+def test_the_fit_is_labelled_as_firth_s(fitted: Fitted) -> None:
+    """It said "inverse information", as of an ordinary fit, beside bounds of the profile."""
+    assert "Firth's penalised likelihood" in fitted.inference["variance"]
+    assert "intervals are those of its profile" in fitted.inference["variance"]
+
+
+def test_firth_s_penalty_of_repeated_rows_is_warned_of() -> None:
+    """Each patient twice: the estimate of a level without events grows with the rows."""
+    frame = simulate(120, 3)
+    frame.loc[frame["extrahepatic_metastasis"] == "yes", "death"] = 0
+    frame = pd.concat([frame, frame])
+    study = replace(load_study("deb-tace-hcc"), cluster="patient")
+    cohort = check_cohort(frame, study, "os", NAMES)
+    warnings = fit(cohort, "cox", Settings(penalty="firth")).inference["warnings"]
+    assert any("takes rows for independent patients" in text for text in warnings)

@@ -340,6 +340,9 @@ def test_shrinking_multiplies_by_the_corrected_slope(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.coef_, said["value"] * plain.coef_, rtol=1e-12)
     slope = fitted.evaluation["validation"]["slope"]["value"]
     assert slope == pytest.approx(said["value"], rel=1e-12)  # one figure
+    # The card prints `how` beside the figures, which are not of the model that is shipped.
+    how = fitted.evaluation["validation"]["how"]
+    assert "of the model before its coefficients were multiplied" in how
     # Efron's baseline keeps the expected events at those observed, whatever the coefficients.
     assert model.sums_.expected.sum() == pytest.approx(c.event.sum(), rel=1e-12)
     manifest = fitted.write(tmp_path / "b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from training.ratios import hazard_ratio_text
 
 __all__ = [
     "EVENTS_A_PARAMETER",
+    "Aliases",
     "NoMaximumError",
+    "aliases_in",
     "extreme_effects",
     "few_clusters",
     "few_events",
@@ -118,6 +121,58 @@ def refuse_aliases(
         "--predictors, merge a level that another repeats, or share the effect among them with "
         "--penalty auto"
     )
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """The terms that follow from those before them, and how.
+
+    Attributes
+    ----------
+    kept, aliased : tuple of int
+        Columns of the design: those that do not follow from others, and those that do.
+    weights : ndarray of shape (n_kept, n_aliased)
+        How much of each kept term an aliased one is made of, up to a constant.
+    """
+
+    kept: tuple[int, ...]
+    aliased: tuple[int, ...]
+    weights: FloatArray
+
+    def joined(self, coef: FloatArray) -> FloatArray:
+        """Return coefficients of the same model that give every aliased term none.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_terms,)
+        """
+        joint = np.zeros_like(coef)
+        joint[list(self.kept)] = coef[list(self.kept)] + self.weights @ coef[list(self.aliased)]
+        return joint
+
+
+def aliases_in(design: FloatArray) -> Aliases:
+    """Return which terms follow from those before them; a constant follows from none at all.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_rows, n_terms)
+    """
+    Z = design - design.mean(axis=0)
+    basis = np.empty((len(Z), 0))
+    kept: list[int] = []
+    aliased: list[int] = []
+    for k, column in enumerate(Z.T):
+        left = column - basis @ (basis.T @ column)
+        left -= basis @ (basis.T @ left)  # once more, for what rounding left
+        length = float(np.linalg.norm(left))
+        if length <= ALIASED * float(np.linalg.norm(column)):
+            aliased.append(k)
+        else:
+            kept.append(k)
+            basis = np.column_stack([basis, left / length])
+    weights = np.linalg.lstsq(Z[:, kept], Z[:, aliased], rcond=None)[0]
+    return Aliases(tuple(kept), tuple(aliased), weights)
 
 
 def _spline(name: str) -> str:

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from riskscore.errors import ModelError
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.cox.checks import NoMaximumError, levels_without_events
+from training.cox.checks import NoMaximumError, aliases_in, levels_without_events
 from training.cox.fit import Penalty, fit_coefficients
 from training.cox.penalty import PenaltyChoice, choose_penalty
 from training.encoding import StudyEncoder
@@ -36,17 +36,20 @@ OF_THE_UNSHRUNKEN = (
     "these figures are of the model before its coefficients were multiplied by the calibration "
     "slope found here; concordance is not changed by that, calibration is"
 )
+JUDGED_CENSORED = (
+    "observed risks here are 1 - Kaplan-Meier's, which censors the competing event ({}); an "
+    "external validation's are Aalen-Johansen's cumulative incidence, which are lower"
+)
 NO_INTERVALS = (
     "a ridge penalty shrinks the coefficients: standard errors would not tell how far they are off"
 )
 
 
-END_OF_THE_GRID = {
-    "weakest": "the ridge chosen, {:.3g}, is the weakest that was tried: shrinking does not help; "
-    "fit without --penalty to have intervals",
-    "strongest": "the ridge chosen, {:.3g}, is the strongest that was tried: the predictors "
-    "foretell next to nothing in this cohort",
-}
+WEAKEST = "the ridge chosen, {:.3g}, is the weakest that was tried: shrinking does not help"
+STRONGEST = (
+    "the ridge chosen, {:.3g}, is the strongest that was tried: the predictors foretell next to "
+    "nothing in this cohort"
+)
 NO_INTERVALS_FIRTH = (
     "Firth's penalised likelihood gives hazard ratios with intervals, but none of a curve or a "
     "difference: near a level without events those of its information hold too few"
@@ -54,6 +57,15 @@ NO_INTERVALS_FIRTH = (
 NO_ERRORS_FIRTH = (
     "coefficients by Firth's penalised likelihood have no robust variance, which repeated rows of "
     "a patient need"
+)
+VARIANCE_FIRTH = (
+    "inverse information at the maximum of Firth's penalised likelihood; intervals are those of "
+    "its profile"
+)
+REPEATED_FIRTH = (
+    "Firth's penalty takes rows for independent patients: rows that repeat a patient weaken it "
+    "against the likelihood, so that the effect of a level without events depends on how many rows "
+    "a patient has; fit one row a patient"
 )
 FIRTH = {
     "kind": "Firth's penalised likelihood",
@@ -110,12 +122,25 @@ def fit_cox(cohort: Cohort, settings: Settings, name: str) -> Fitted:
     inference["warnings"] += warnings
     if penalty == "firth":
         inference["penalised_likelihood"] = FIRTH
+        if cohort.groups is None:
+            inference["variance"] = VARIANCE_FIRTH
+        else:
+            inference["warnings"].append(REPEATED_FIRTH)
     evaluation = evaluate_by_refits(pipeline, cohort, settings.seed)
     if judged:
         evaluation["validation"] = described_optimism(cohort, judged, settings)
-        if settings.shrink:
-            evaluation["validation"]["notes"] = [OF_THE_UNSHRUNKEN]
+        if notes := _on_the_validation(cohort, settings):
+            validation = evaluation["validation"]
+            validation["notes"] = notes
+            validation["how"] = "; ".join([validation["how"], *notes])
     return Fitted(pipeline, cohort, manifest, inference, evaluation)
+
+
+def _on_the_validation(cohort: Cohort, settings: Settings) -> list[str]:
+    """Return what a reader of the validated figures must know; the card prints it beside them."""
+    shrunken = [OF_THE_UNSHRUNKEN] if settings.shrink else []
+    competing = cohort.outcome.competing
+    return shrunken + ([JUDGED_CENSORED.format(competing)] if competing else [])
 
 
 def _penalty_of(
@@ -147,28 +172,39 @@ def _of_the_ridge(
     """
     if not penalty or penalty == "firth":
         return []
-    warnings = []
-    if choice and choice.end:
-        warnings.append(END_OF_THE_GRID[choice.end].format(choice.penalty))
+    design, names = encoder.transform(cohort.X), [term.name for term in encoder.terms_]
+    aliases = aliases_in(design)
+    # A fit without the ridge is refused while there are aliases: they have to go first.
+    repeated = ", ".join(names[k] for k in aliases.aliased)
+    first = f"leave {repeated}, which the other terms imply, out with --predictors, then "
+    first = first if repeated else ""
+    end = choice.end if choice else None
     try:
         fit_coefficients(
-            encoder.transform(cohort.X), cohort.time, cohort.event,
-            names=[term.name for term in encoder.terms_], ties=settings.ties,
+            design[:, aliases.kept], cohort.time, cohort.event,
+            names=[names[k] for k in aliases.kept], ties=settings.ties,
         )  # fmt: skip
     except NoMaximumError as error:
-        if choice and choice.end == "weakest":
+        if choice and end == "weakest":
             raise ModelError(
                 f"penalty auto chose the weakest ridge it tried, {choice.penalty:.3g}, and without "
                 f"one {error.what}: how large that effect is would follow from the grid, not from "
-                "the data; use --penalty firth, merge the levels, or leave the predictor out with "
-                "--predictors"
+                f"the data; {first}use --penalty firth, merge the levels, or leave the predictor "
+                "out with --predictors"
             ) from error
-        warnings.append(
+        warnings = [
             f"without the ridge {error.what}: how large that effect is follows from the ridge, not "
-            "from the data; --penalty firth gives it an interval"
-        )
-    except ModelError:  # an alias, among whose terms the ridge shares the effect
-        pass
+            f"from the data; {first}--penalty firth gives it an interval"
+        ]
+    else:
+        warnings = []
+    if choice and end == "strongest":
+        warnings.insert(0, STRONGEST.format(choice.penalty))
+    if choice and end == "weakest":
+        advice = f"{first}fit without --penalty to have intervals"
+        if levels_without_events(cohort.X, cohort.event, cohort.predictors):
+            advice = f"{first}use --penalty firth to have intervals of the hazard ratios"
+        warnings.insert(0, f"{WEAKEST.format(choice.penalty)}; {advice}")
     return warnings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from riskscore.design import Term, design_matrix
 from riskscore.study import Predictor
 from training.cohort import Cohort
 from training.cox import CoxModel
-from training.cox.checks import extreme_effects, few_clusters, few_events
+from training.cox.checks import aliases_in, extreme_effects, few_clusters, few_events
 from training.cox.proportional_hazards import (
     BAND,
     ProportionalHazards,
@@ -82,7 +83,7 @@ def inference_of(
         if penalty
         else _tests(model, {n: [k for k in g if terms[k].part] for n, g in groups.items()}),
         "proportional_hazards": None if penalty else _proportional(pipeline, cohort, groups),
-        "warnings": [*few, *extreme_effects(contrasts, design, groups)],
+        "warnings": [*few, *_extreme(contrasts, model, cohort, design, groups, terms)],
         "baseline": {
             "method": model.ties.capitalize(),
             "at": {t.name: c for t, c in zip(terms, model.center_.tolist(), strict=True)},
@@ -149,7 +150,27 @@ def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list
 
     A number is compared at the two values of `compared_values`.
     """
-    found = []
+    contrasts = []
+    for p, to, start, d in _compared(terms, cohort):
+        row = asdict(model.combination(p.name, d, LEVEL))
+        contrasts.append(
+            {
+                "predictor": p.name,
+                "label": p.label,
+                "unit": p.unit or None,
+                "value": p.levels[int(to)] if p.is_category else to,
+                "reference": p.levels[0] if p.is_category else start,
+                "log_hazard_ratio": row["coef"],
+                **{key: row[key] for key in ("se", "hazard_ratio", "lower", "upper", "p")},
+            }
+        )
+    return contrasts
+
+
+def _compared(
+    terms: tuple[Term, ...], cohort: Cohort
+) -> Iterator[tuple[Predictor, float, float, FloatArray]]:
+    """Yield each predictor with two values of it, and the difference of their design rows."""
     for j, p in enumerate(cohort.predictors):
         if p.is_category:
             pairs = [(float(i), 0.0) for i in range(1, len(p.levels))]
@@ -159,20 +180,32 @@ def _contrasts(model: CoxModel, terms: tuple[Term, ...], cohort: Cohort) -> list
             two = np.repeat(cohort.X[:1], 2, axis=0)
             two[:, j] = to, start
             design = design_matrix(two, cohort.predictors, terms)
-            d = design[0] - design[1]
-            row = asdict(model.combination(p.name, d, LEVEL))
-            found.append(
-                {
-                    "predictor": p.name,
-                    "label": p.label,
-                    "unit": p.unit or None,
-                    "value": p.levels[int(to)] if p.is_category else to,
-                    "reference": p.levels[0] if p.is_category else start,
-                    "log_hazard_ratio": row["coef"],
-                    **{key: row[key] for key in ("se", "hazard_ratio", "lower", "upper", "p")},
-                }
-            )
-    return found
+            yield p, to, start, design[0] - design[1]
+
+
+def _extreme(
+    contrasts: list[dict[str, Any]],
+    model: CoxModel,
+    cohort: Cohort,
+    design: FloatArray,
+    groups: dict[str, list[int]],
+    terms: tuple[Term, ...],
+) -> list[str]:
+    """Return the warnings of `extreme_effects`, an effect shared among aliases judged whole."""
+    aliases = aliases_in(design)
+    if not aliases.aliased:
+        return extreme_effects(contrasts, design, groups)
+    coef = aliases.joined(model.coef_)
+    named = ", ".join(terms[k].name for k in aliases.aliased)
+    joint, own = [], {}
+    for c, (p, _, _, d) in zip(contrasts, _compared(terms, cohort), strict=True):
+        effect = float(d @ coef)
+        together = abs(effect - c["log_hazard_ratio"]) > 1e-6
+        who = f"{p.name} with its aliases ({named})" if together else p.name
+        own[who] = [aliases.kept.index(k) for k in groups[p.name] if k in aliases.kept]
+        whole = {"log_hazard_ratio": effect, "hazard_ratio": float(np.exp(effect))}
+        joint.append(c | whole | {"predictor": who})
+    return extreme_effects(joint, design[:, aliases.kept], own)
 
 
 def _tests(model: CoxModel, groups: dict[str, list[int]]) -> list[dict[str, Any]]:
