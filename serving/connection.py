@@ -83,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread: asyncio.TimerHandle | None = None
         self._since = time.monotonic()
         self._reading = self._in_head = self._refused = False
-        self._outside = self._rest = self._sized = 0
+        self._outside = self._rest = self._sized = self._fields = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; where there are too many connections, at the cost of the idlest."""
@@ -130,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count anew."""
         super().on_message_begin()
         self._reading = self._in_head = True
-        self._sized = self._outside = 0
+        self._sized = self._outside = self._fields = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
@@ -138,12 +138,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer after the body."""
+        """Take a header; a trailer after the body is counted and thrown away.
+
+        uvicorn puts it among the headers, where it could let the request in (RFC 9110, 6.5.1).
+        """
         self._count(len(name) + len(value) + 4)
-        if len(self.headers) >= MOST_HEADERS:
+        self._fields += 1
+        if self._fields > MOST_HEADERS:
             self._sized = MOST_HEAD + 1
             raise ValueError("too many headers")
-        super().on_header(name, value)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Hand the request on."""

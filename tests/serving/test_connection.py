@@ -330,3 +330,16 @@ def test_requests_sent_ahead_are_bounded() -> None:
     assert not transport.closed
     protocol.data_received((GET + b"\r\n") * 2)
     assert transport.closed
+
+
+def test_a_trailer_is_no_header() -> None:
+    """A token after a body let the request in; it is counted with the headers all the same."""
+    server = Peer()
+    protocol, transport = server.connect()
+    protocol.data_received(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+    before = [name for name, _ in protocol.scope["headers"]]
+    protocol.data_received(b"Authorization: Bearer A\r\nX-Forwarded-For: 192.0.2.1\r\n")
+    assert [name for name, _ in protocol.scope["headers"]] == before
+    protocol.data_received(b"X: a\r\n" * connection.MOST_HEADERS)
+    assert transport.closed
+    assert [facts.status for facts in server.facts] == [431]
