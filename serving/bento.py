@@ -197,7 +197,7 @@ def adapt() -> None:
 
 
 def _middlewares(theirs: Any) -> property:
-    """Return BentoML's property with `Edge` in front, `TimeLimit`, and spans only for an exporter."""
+    """Return BentoML's property, `Edge` in front, with `TimeLimit`, and spans for an exporter."""
     from bentoml._internal.configuration.containers import BentoMLContainer
     from bentoml._internal.server.http.traffic import TimeoutMiddleware
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware

@@ -21,6 +21,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_PATIENTS",
     "MAX_TIMES",
+    "Arriving",
     "PredictRequest",
     "check_effort",
     "check_headers",
@@ -40,6 +41,12 @@ MAX_TIMES = 200
 
 MAX_DEPTH = 16
 """Levels of nesting; a request needs three. Unbounded, printing a value could exhaust the stack."""
+
+MOST_BYTES_OF_ONE = 16_000_000
+"""Bytes of bodies that may be arriving for one token."""
+
+MOST_BYTES_OF_ALL = 64_000_000
+"""Bytes of bodies that may be arriving in a process."""
 
 KEYS = ("patients", "times", "model", "compare", "explain")
 
@@ -108,6 +115,50 @@ def check_headers(content_type: str, content_encoding: str = "") -> None:
         found = json_safe(content_encoding)
         remedy = "send the body uncompressed"
         raise Refusal.of(kind, "Content-Encoding", "must be absent", found, remedy)
+
+
+class Arriving:
+    """The bodies that are arriving in this process, and how much they may be together."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, int] = {}
+
+    async def read(self, chunks: AsyncIterable[bytes], declared: str, holder: str) -> bytes:
+        """Read a body as `read_body` does, within what its token and the process may have.
+
+        A declared length is taken before a byte is read, and without one the most a body may have.
+
+        Parameters
+        ----------
+        chunks, declared
+            As for `read_body`.
+        holder : str
+            Name of the token, "" where none is asked for.
+
+        Raises
+        ------
+        Refusal
+            413; 429 if too much is arriving for the token, 503 if too much is for everybody.
+        """
+        known = declared.isdecimal() and len(declared) <= 18
+        size = min(int(declared), MAX_BODY) if known else MAX_BODY
+        self._admit(size, holder)
+        self._bytes[holder] = self._bytes.get(holder, 0) + size
+        try:
+            return await read_body(chunks, declared)
+        finally:
+            self._bytes[holder] -= size
+            if not self._bytes[holder]:
+                del self._bytes[holder]
+
+    def _admit(self, size: int, holder: str) -> None:
+        if self._bytes.get(holder, 0) + size > MOST_BYTES_OF_ONE:
+            rule = "must wait: as many bodies of this token are arriving as it may have"
+            remedy = "send each body at once, and fewer at a time"
+            raise Refusal.of("too-many-requests", "body", rule, None, remedy)
+        if sum(self._bytes.values()) + size > MOST_BYTES_OF_ALL:
+            rule = "must wait: as many bodies are arriving as the service can hold"
+            raise Refusal.of("overloaded", "body", rule, None, "send it again in some seconds")
 
 
 async def read_body(chunks: AsyncIterable[bytes], declared: str = "") -> bytes:

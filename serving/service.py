@@ -70,7 +70,7 @@ from serving.openapi import document
 from serving.page import POLICY, page
 from serving.predict import fault, responding
 from serving.problems import Refusal, Reply, json_reply, problem_reply
-from serving.request import PredictRequest, check_headers, parse_predict, read_body
+from serving.request import Arriving, PredictRequest, check_headers, parse_predict
 from serving.settings import SettingError, check_names, seconds, workers
 from serving.work import AT_ONCE, Work, finished, wanted, weigh
 
@@ -95,6 +95,7 @@ except (SettingError, VersionError) as error:
 guard = Guard.from_environment()
 counters = Counters()
 audit = AuditLog(counters.lost)
+arriving = Arriving()
 work = Work()
 
 
@@ -129,7 +130,8 @@ class PredictBody(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's base
         facts = request.scope.get(FACTS) or Facts("")
         try:
             check_headers(headers.get("content-type", ""), headers.get("content-encoding", ""))
-            body = await read_body(request.stream(), headers.get("content-length", ""))
+            declared = headers.get("content-length", "")
+            body = await arriving.read(request.stream(), declared, facts.token)
             small = len(body) <= AT_ONCE
             arrived = (
                 parse_predict(body)

@@ -16,6 +16,9 @@ from serving.request import (
     MAX_DEPTH,
     MAX_PATIENTS,
     MAX_TIMES,
+    MOST_BYTES_OF_ALL,
+    MOST_BYTES_OF_ONE,
+    Arriving,
     check_headers,
     parse_json,
     parse_predict,
@@ -234,3 +237,39 @@ def test_an_error_of_another_layer_keeps_its_status(status: int, type_: str, tit
 def test_examples_in_docstrings_hold() -> None:
     """The examples of the module run."""
     assert doctest.testmod(serving.request).failed == 0
+
+
+@pytest.mark.parametrize("declared", [str(MAX_BODY), ""])
+def test_bodies_that_are_arriving_are_bounded(declared: str) -> None:
+    """400 of one token took 430 MB; what they had is given back, however they end."""
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    async def refused(arriving: Arriving, holder: str) -> str:
+        with pytest.raises(Refusal) as caught:
+            await arriving.read(whole(), declared, holder)
+        return caught.value.kind
+
+    async def scenario() -> None:
+        arriving = Arriving()
+        of_one, of_all = MOST_BYTES_OF_ONE // MAX_BODY, MOST_BYTES_OF_ALL // MAX_BODY
+        tasks = []
+        for i in range(of_all):
+            reading = arriving.read(stalled(), declared, f"token {i // of_one}")
+            tasks.append(asyncio.ensure_future(reading))
+            await asyncio.sleep(0)
+            if i == of_one - 1:
+                assert await refused(arriving, "token 0") == "too-many-requests"
+                assert await arriving.read(whole(), "2", "other") == b"{}"
+        assert await refused(arriving, "other") == "overloaded"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert await arriving.read(whole(), declared, "token 0") == b"{}"
+
+    asyncio.run(scenario())
