@@ -124,7 +124,14 @@ def _check_own(scope: Mapping[str, Any]) -> None:
             remedy = f"who runs the service must set {TOKENS_VARIABLE} to serve through a proxy"
             rule = "must not have come through a proxy: there are no tokens"
             raise Refusal.of("forbidden", "request", rule, None, remedy)
-    host = _header(scope, b"host").decode("latin-1")
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) > 1 or (not hosts and scope.get("http_version") == "1.1"):
+        remedy = "send one header Host"
+        raise Refusal.of("misdirected", "Host", "must be there once", None, remedy)
+    host = hosts[0].decode("latin-1") if hosts else ""
+    if "@" in host:
+        remedy = "leave out the user's name before the @"
+        raise Refusal.of("misdirected", "Host", "must be a name and a port alone", None, remedy)
     name = host[1 : host.index("]")] if host[:1] == "[" and "]" in host else host.split(":")[0]
     if name and not is_loopback(name):
         remedy = f"ask for 127.0.0.1 or localhost; for other names, set {TOKENS_VARIABLE}"

@@ -316,3 +316,16 @@ def test_a_request_in_flight_is_answered_on_sigterm(cox_bundle: Path, tmp_path: 
         os.kill(server.pid, signal.SIGTERM)
         client.sendall(body[5:])
         assert client.recv(100).startswith(b"HTTP/1.1 422")
+
+
+@pytest.mark.parametrize(
+    "hosts", [[], ["localhost", "evil.example"], ["localhost:80@evil.example"]]
+)
+def test_one_host_and_no_more_is_asked_for(hosts: list[str]) -> None:
+    """None, the first of two, and a user's name that looks like this machine were let in."""
+    headers = [(b"host", host.encode()) for host in hosts]
+    scope = {"server": ("127.0.0.1", 3000), "headers": headers, "http_version": "1.1"}
+    with pytest.raises(Refusal, match="misdirected"):
+        Guard(None).admit(scope, "/v1/models", Facts(""))
+    scope["headers"] = [(b"host", b"localhost:3000")]
+    Guard(None).admit(scope, "/v1/models", Facts(""))
