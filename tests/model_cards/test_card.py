@@ -258,6 +258,8 @@ def test_every_shipped_model_has_a_whole_card(model: str) -> None:
     text = re.sub(r"^### On other patients.*?(?=^<a|^## )", "", text, flags=re.M | re.S)
     text = re.sub(r"^\*\*On other patients.*$", "", text, flags=re.M)
     ours = [s for s in text.splitlines() if not s.startswith(("| impossible", "| inconsistent"))]
+    # Those of another cohort are patients, whatever the records are that the model was fitted on.
+    ours = [s for s in ours if not s.startswith("- Wrong level of risk on ")]
     if card.data.kind == "reconstructed":
         assert re.findall(SEEN, "\n".join(ours)) == []
 
